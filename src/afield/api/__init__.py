@@ -1,0 +1,1 @@
+"""The HTTP face: thin, one route per verb of the kernel."""

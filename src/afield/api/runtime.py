@@ -1,0 +1,61 @@
+"""What the routes of one web process share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Request
+
+from afield.api.lag import LoopLag
+from afield.kernel import Kernel
+from afield.scans import Scans
+
+ACTOR = "api"
+"""Who did it, in the audit trail, when somebody did it through the API."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The kernel, whose rows are served, and what ends with the process."""
+
+    kernel: Kernel
+    tenant_id: UUID
+    closing: asyncio.Event
+    scans: Scans
+    lag: LoopLag = field(default_factory=LoopLag)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Runtime]:
+        """While inside, the event loop's lag is measured."""
+        measuring = asyncio.create_task(self.lag.measure())
+        try:
+            yield self
+        finally:
+            measuring.cancel()
+            await asyncio.gather(measuring, return_exceptions=True)
+
+
+def runtime_of(request: Request) -> Runtime:
+    """The runtime behind a request."""
+    runtime: Runtime = request.app.state.runtime
+    return runtime
+
+
+def kernel_of(request: Request) -> Kernel:
+    """The kernel behind a request."""
+    return runtime_of(request).kernel
+
+
+def tenant_of(request: Request) -> UUID:
+    """Whose rows the request is about."""
+    return runtime_of(request).tenant_id
+
+
+RuntimeDep = Annotated[Runtime, Depends(runtime_of)]
+KernelDep = Annotated[Kernel, Depends(kernel_of)]
+TenantDep = Annotated[UUID, Depends(tenant_of)]

@@ -1,0 +1,1 @@
+"""`afield diagnose`: why does it not work? Reads only."""

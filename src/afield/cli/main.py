@@ -1,0 +1,54 @@
+"""The `afield` command."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from afield import __version__
+from afield.cli.diagnose import diagnose
+from afield.cli.executions import executions
+from afield.cli.processes import database, up, web, worker
+from afield.cli.reconcile import find, reconcile
+from afield.cli.run import out
+from afield.cli.targets import credentials, targets
+from afield.demo.command import demo
+
+app = typer.Typer(
+    help="Run work in other people's systems, and know what became of it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.add_typer(targets, name="targets")
+app.add_typer(credentials, name="credentials")
+app.add_typer(executions, name="executions")
+app.add_typer(diagnose, name="diagnose")
+app.add_typer(database, name="db")
+executions.command("find")(find)
+app.command("reconcile")(reconcile)
+app.command("up")(up)
+app.command("web")(web)
+app.command("worker")(worker)
+app.command("demo")(demo)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"afield {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Run work in other people's systems, and know what became of it."""
+
+
+def main() -> None:
+    """The entry point of the `afield` command."""
+    app()

@@ -1,0 +1,91 @@
+"""The simulated cloud, as a process of its own that is spoken to over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio.subprocess import Process
+from pathlib import Path
+
+import aiohttp
+import orjson
+
+from afield.errors import UnavailableError
+from afield.model.jsontypes import JsonObject, JsonValue
+
+_READY_WITHIN = 30.0
+
+
+class Cloud:
+    """A running `afield-sim`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._ready_file = folder / "simulator.json"
+        self._log = folder / "simulator.log"
+        self._process: Process | None = None
+        self._admin = ""
+        self.amc: JsonObject = {}
+
+    async def start(self) -> None:
+        """Start it and read where it is. Raises UnavailableError when it does not come up."""
+        output = await asyncio.to_thread(self._log.open, "wb")
+        arguments = ["-m", "afield_sim", "--ready-file", str(self._ready_file), "--instances", "3"]
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, *arguments, stdout=output, stderr=output, stdin=asyncio.subprocess.DEVNULL
+        )
+        output.close()
+        try:
+            async with asyncio.timeout(_READY_WITHIN):
+                while not self._ready_file.exists():
+                    await self._still_there()
+        except TimeoutError as error:
+            raise UnavailableError("The simulator did not start.", hint=f"See {self._log}.") from error
+        ready: dict[str, JsonObject] = orjson.loads(await asyncio.to_thread(self._ready_file.read_bytes))
+        self._admin = str(ready["admin"]["base_url"]).rstrip("/")
+        self.amc = ready["amc"]
+
+    async def _still_there(self) -> None:
+        await asyncio.sleep(0.05)
+        if self._process is not None and self._process.returncode is not None:
+            raise UnavailableError("The simulator ended at once.", hint=f"See {self._log}; is `afield[sim]` installed?")
+
+    @property
+    def instances(self) -> list[str]:
+        """The ids of the simulated AMC instances."""
+        found = self.amc["instances"]
+        assert isinstance(found, list)
+        return [str(one["instanceId"] if isinstance(one, dict) else one) for one in found]
+
+    async def break_it(self, faults: JsonObject) -> None:
+        """Switch faults on: {instance id: {fault: parameters}}."""
+        await self._call("PUT", "/admin/faults", faults)
+
+    async def set_pace(self, settings: JsonObject) -> None:
+        """How long executions take: {instance id: {setting: value}}."""
+        await self._call("PUT", "/admin/settings", {"instances": settings})
+
+    async def plant(self, instance: str, workflow_id: str) -> None:
+        """Let somebody else start an execution."""
+        body: JsonObject = {"instance_id": instance, "workflow_id": workflow_id, "status": "RUNNING"}
+        await self._call("POST", "/admin/executions", body)
+
+    async def executions(self) -> list[JsonObject]:
+        """What really ran."""
+        answer = await self._call("GET", "/admin/executions")
+        found = answer.get("executions") if isinstance(answer, dict) else answer
+        assert isinstance(found, list)
+        return [one for one in found if isinstance(one, dict)]
+
+    async def _call(self, method: str, path: str, body: JsonObject | None = None) -> JsonValue:
+        async with aiohttp.ClientSession() as session, session.request(method, self._admin + path, json=body) as answer:
+            text = await answer.read()
+            if answer.status >= 400:
+                raise UnavailableError(f"The simulator refused {method} {path}: {text[:300].decode()}")
+            value: JsonValue = orjson.loads(text) if text else None
+            return value
+
+    async def stop(self) -> None:
+        """Stop it."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.terminate()
+            await self._process.wait()

@@ -1,0 +1,97 @@
+"""Afield itself on this machine for the time of a demo: database, web and worker in a folder of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+from afield.cli.supervise import Child
+from afield.client import Client
+from afield.errors import AfieldError, UnavailableError
+from afield.ledger import embedded
+
+TAKEOVER_AFTER = 3.0
+_READY_WITHIN = 45.0
+
+
+def free_port() -> int:
+    """A TCP port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Crew:
+    """The processes, and the faults that can befall them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = folder / "home"
+        self.url = f"http://127.0.0.1:{free_port()}"
+        self._log = folder / "afield.log"
+        self._children: dict[str, Child] = {}
+        self._keepers: list[asyncio.Task[None]] = []
+        self.worker_kills = 0
+        self.database_kills = 0
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the processes find in their environment: this folder, this port, and no settings from outside."""
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("AFIELD_")}
+        return clean | {
+            "AFIELD_HOME": str(self.home),
+            "AFIELD_PORT": self.url.rpartition(":")[2],
+            "AFIELD_TAKEOVER_AFTER": str(TAKEOVER_AFTER),
+        }
+
+    async def start(self) -> None:
+        """Start everything and wait until it is ready. Raises UnavailableError when it does not come up."""
+        await asyncio.to_thread(self.home.mkdir, parents=True, exist_ok=True)
+        await embedded.ensure_started(self.home)
+        output = await asyncio.to_thread(self._log.open, "ab")
+        for name in ("web", "worker"):
+            child = Child(name, [name], environment=self.environment, output=output)
+            await child.start()
+            self._children[name] = child
+            self._keepers.append(asyncio.create_task(child.keep()))
+        output.close()
+        self._keepers.append(asyncio.create_task(self._keep_database()))
+        await self._until_ready()
+
+    async def _until_ready(self) -> None:
+        try:
+            async with asyncio.timeout(_READY_WITHIN), Client(self.url) as client:
+                while not await client.ready():
+                    await asyncio.sleep(0.1)
+        except TimeoutError as error:
+            raise UnavailableError("Afield did not become ready.", hint=f"See {self._log}.") from error
+
+    async def _keep_database(self) -> None:
+        while True:
+            await asyncio.sleep(0.5)
+            with suppress(AfieldError, OSError):
+                await embedded.ensure_started(self.home)
+
+    def kill_worker(self) -> None:
+        """SIGKILL for the worker; its place is taken by another one."""
+        self._children["worker"].kill()
+        self.worker_kills += 1
+
+    def kill_database(self) -> None:
+        """SIGKILL for the database; it is started again and recovers by itself."""
+        pid = embedded.postmaster_pid(self.home)
+        if pid is not None:
+            os.kill(pid, signal.SIGKILL)
+            self.database_kills += 1
+
+    async def stop(self) -> None:
+        """Stop everything."""
+        for keeper in self._keepers[len(self._children) :]:
+            keeper.cancel()
+        await asyncio.gather(*(child.stop() for child in self._children.values()))
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        await embedded.stop(self.home)

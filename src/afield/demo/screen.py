@@ -1,0 +1,70 @@
+"""The demo as it shows in a terminal. Pure, but for the drawing."""
+
+from __future__ import annotations
+
+import asyncio
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from afield.demo.story import EXECUTIONS, Scene
+from afield.model.states import ExecutionState
+
+_SHOWN = 14
+
+
+def picture(scene: Scene) -> RenderableType:
+    """The whole screen: progress, both sides of what is going on, and what happened so far."""
+    bar = ProgressBar(total=EXECUTIONS, completed=scene.landed, width=60)
+    head = Table.grid(padding=(0, 2))
+    head.add_row(f"{scene.landed} of {EXECUTIONS} landed", bar)
+    counts = "  ".join(f"{number} {state}" for state, number in sorted(scene.counts.items()))
+    story = Text("\n".join(scene.lines[-10:]))
+    return Group(head, Text(counts, style="bold"), _both_sides(scene), Panel(story, title="what happens"))
+
+
+def _both_sides(scene: Scene) -> Table:
+    table = Table("execution", "here", "there", "try", "reason", box=None, pad_edge=False)
+    going = [row for row in scene.rows if not row.get("complete")]
+    for row in going[:_SHOWN]:
+        reason = row.get("reason")
+        text = str(reason.get("text") or reason.get("code")) if isinstance(reason, dict) else ""
+        there = str(row.get("remote_status") or "-")
+        table.add_row(str(row["id"])[-12:], _state(str(row["state"])), there, str(row.get("attempt")), text[:70])
+    return table
+
+
+def _state(state: str) -> Text:
+    doubtful = state in {ExecutionState.UNCONFIRMED, ExecutionState.LOST}
+    return Text(state, style="yellow" if doubtful else "cyan")
+
+
+async def draw(scene: Scene, console: Console) -> None:
+    """Keep the screen up to date until cancelled; without a terminal, print what happens, line by line."""
+    if not console.is_terminal:
+        await _tell(scene, console)
+        return
+    with Live(console=console, auto_refresh=False) as live:
+        while True:
+            live.update(picture(scene), refresh=True)
+            await asyncio.sleep(0.25)
+
+
+async def _tell(scene: Scene, console: Console) -> None:
+    told = 0
+    try:
+        while True:
+            told = _print_new(scene, console, told)
+            await asyncio.sleep(0.25)
+    finally:
+        _print_new(scene, console, told)
+
+
+def _print_new(scene: Scene, console: Console, told: int) -> int:
+    for line in scene.lines[told:]:
+        console.print(line, highlight=False)
+    return len(scene.lines)

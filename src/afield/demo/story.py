@@ -1,0 +1,211 @@
+"""What happens in the demo, in order."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar
+
+from afield.client import ApiError, Client
+from afield.demo.cloud import Cloud
+from afield.demo.crew import Crew
+from afield.demo.report import Report, adopted, duplicated, resubmitted
+from afield.errors import UnavailableError
+from afield.model.jsontypes import JsonObject
+from afield.model.states import FINAL
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+EXECUTIONS = 48
+_GIVE_UP_AFTER = 85.0
+_LANDED = frozenset(FINAL) - {"lost"}
+
+QUERIES = (
+    "SELECT campaign, SUM(impressions) AS impressions FROM sponsored_ads_traffic GROUP BY campaign",
+    "SELECT campaign, COUNT(DISTINCT user_id) AS reach FROM dsp_impressions GROUP BY campaign",
+    "SELECT campaign, SUM(clicks) AS clicks, SUM(spend) AS spend FROM sponsored_ads_traffic GROUP BY campaign",
+)
+
+
+@dataclass(slots=True)
+class Scene:
+    """What the screen shows: kept up to date by the story."""
+
+    lines: list[str] = field(default_factory=list)
+    rows: list[JsonObject] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+    findings: Counter[str] = field(default_factory=Counter)
+
+    def say(self, text: str) -> None:
+        """Add a line to what happened."""
+        self.lines.append(f"{time.monotonic() - self.started:5.1f}s  {text}")
+
+    @property
+    def landed(self) -> int:
+        """Executions that came to an end, outputs included."""
+        return sum(bool(row.get("complete")) and row["state"] in _LANDED for row in self.rows)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Executions by state."""
+        return Counter(str(row["state"]) for row in self.rows)
+
+
+def target_settings() -> JsonObject:
+    """Limits of a simulated instance: real life in fast motion."""
+    return {
+        "min_interval": 0.4,
+        "max_interval": 2,
+        "visibility_delay": 0.4,
+        "max_visibility_delay": 4,
+        "request_timeout": 3,
+        "max_live": 10,
+    }
+
+
+def faults_for(instances: list[str]) -> JsonObject:
+    """What goes wrong on each instance: replies and requests get lost, calls are throttled, work is refused."""
+    hidden: JsonObject = {"get_seconds": 0.8, "list_seconds": 0.8}
+    reply_lost: JsonObject = {"calls": ["create"], "probability": 0.3}
+    request_lost: JsonObject = {"calls": ["create"], "probability": 0.15}
+    throttled: JsonObject = {"calls": ["create", "list"], "probability": 0.1, "seconds": 1}
+    rejected: JsonObject = {"next": 2, "skip": 4}
+    first, second, third = instances
+    return {
+        first: {"visibility": hidden, "reply_lost": reply_lost},
+        second: {"visibility": hidden, "throttled": throttled, "reply_lost": {"calls": ["create"], "next": 2}},
+        third: {"visibility": hidden, "request_lost": request_lost, "rejected": rejected},
+    }
+
+
+class Story:
+    """Runs the demo against a started cloud and crew, and keeps the scene."""
+
+    def __init__(self, cloud: Cloud, crew: Crew, scene: Scene) -> None:
+        self.cloud = cloud
+        self.crew = crew
+        self.scene = scene
+
+    async def run(self) -> Report:
+        """All of it. Never raises for what the demo breaks; what does not land in time is reported as lost."""
+        began = time.monotonic()
+        async with Client(self.crew.url) as client:
+            await self._prepare(client)
+            ids = await self._submit_all(client)
+            await self._break_things(client)
+            await self._until(client, lambda: self.scene.landed == len(ids), began + _GIVE_UP_AFTER)
+            await self._reconcile(client)
+            await self._refresh(client)
+            return await self._report(client, len(ids), time.monotonic() - began)
+
+    async def _prepare(self, client: Client) -> None:
+        amc = self.cloud.amc
+        secret = {name: str(amc[name]) for name in ("client_id", "client_secret", "refresh_token")}
+        await _insist(client.add_credential, "demo", "amc", secret)
+        pace: JsonObject = {
+            instance: {"pending_seconds": 0.5, "running_seconds": 2.0, "publishing_seconds": 0.3}
+            for instance in self.cloud.instances
+        }
+        await self.cloud.set_pace(pace)
+        for instance in self.cloud.instances:
+            address: JsonObject = {
+                "instance_id": instance,
+                "entity_id": amc["entity_id"],
+                "marketplace_id": amc["marketplace_id"],
+                "base_url": amc["base_url"],
+                "token_url": amc["lwa_token_url"],
+            }
+            await _insist(client.add_target, instance, "amc", address, settings=target_settings(), credential="demo")
+        self.scene.say(f"Three AMC instances are simulated: {', '.join(self.cloud.instances)}.")
+        await self.cloud.break_it(faults_for(self.cloud.instances))
+        self.scene.say("Faults are on: lost replies, lost requests, throttling, rejections, late visibility.")
+
+    async def _submit_all(self, client: Client) -> list[str]:
+        ids: list[str] = []
+        for number in range(EXECUTIONS):
+            instance = self.cloud.instances[number % 3]
+            spec: JsonObject = {
+                "sql_query": QUERIES[number % len(QUERIES)],
+                "time_window_type": "EXPLICIT",
+                "time_window_start": "2025-01-01T00:00:00",
+                "time_window_end": "2025-02-01T00:00:00",
+            }
+            labels = {"user_email": "demo@example.com"}
+            created = await _insist(client.submit, instance, spec, key=f"demo-{number}", labels=labels)
+            ids.append(str(created["id"]))
+        await self.cloud.plant(self.cloud.instances[0], "somebody-elses-query")
+        self.scene.say(
+            f"{len(ids)} executions are recorded; somebody else started one more on {self.cloud.instances[0]}."
+        )
+        return ids
+
+    async def _break_things(self, client: Client) -> None:
+        soon = time.monotonic() + _GIVE_UP_AFTER / 2
+        await self._until(client, lambda: self.scene.landed >= EXECUTIONS // 6, soon)
+        self.crew.kill_worker()
+        self.scene.say("The worker is killed with SIGKILL, requests on the wire.")
+        await self._until(client, lambda: self.scene.landed >= EXECUTIONS // 3, soon)
+        self.crew.kill_database()
+        self.scene.say("The database is killed with SIGKILL; it recovers, everything else waits.")
+        await self._until(client, lambda: self.scene.landed >= EXECUTIONS // 2, soon)
+        self.crew.kill_worker()
+        self.scene.say("The worker is killed again.")
+
+    async def _reconcile(self, client: Client) -> None:
+        for instance in self.cloud.instances:
+            answer = await _insist(client.reconcile, instance, apply="automatic")
+            found = answer.get("findings")
+            for finding in found if isinstance(found, list) else []:
+                if isinstance(finding, dict):
+                    self.scene.findings[str(finding.get("kind"))] += 1
+        told = ", ".join(f"{number} {kind}" for kind, number in sorted(self.scene.findings.items()))
+        self.scene.say(f"Both sides are compared: {told}.")
+
+    async def _report(self, client: Client, submitted: int, seconds: float) -> Report:
+        answer = await _insist(client.call, "GET", "/api/v1/events", query={"limit": "10000"})
+        found = answer.get("items") if isinstance(answer, dict) else None
+        events = [event for event in found or [] if isinstance(event, dict)]
+        ran = await self.cloud.executions()
+        return Report(
+            submitted=submitted,
+            landed=self.scene.landed,
+            lost=submitted - self.scene.landed,
+            duplicated=duplicated(str(one.get("workflowId")) for one in ran),
+            worker_kills=self.crew.worker_kills,
+            database_kills=self.crew.database_kills,
+            adopted=adopted(events),
+            resubmitted=resubmitted(events),
+            seconds=round(seconds, 1),
+        )
+
+    # ------------------------------------------------------------------ patience
+
+    async def _until(self, client: Client, met: Callable[[], bool], deadline: float) -> None:
+        """Watch until the condition is met or it is late."""
+        while time.monotonic() < deadline:
+            await self._refresh(client)
+            if met():
+                return
+            await asyncio.sleep(0.25)
+
+    async def _refresh(self, client: Client) -> None:
+        try:
+            self.scene.rows = [row async for row in client.executions()]
+        except (UnavailableError, ApiError):
+            return  # the database was just killed; the next look shows more
+
+
+async def _insist(call: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call again while Afield is not there, as any client of a service should; give up after half a minute."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return await call(*args, **kwargs)
+        except UnavailableError:
+            if time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(0.2)

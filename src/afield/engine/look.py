@@ -1,0 +1,172 @@
+"""Looking: one question to the remote for all rows that wait for news, and what the answer proves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from uuid import UUID
+
+import structlog
+
+from afield.connectors.base import Entry, Intent, Known, LookQuery, Match, Snapshot
+from afield.engine.collect import release
+from afield.engine.plan import Look, look_interval
+from afield.engine.settle import Evidence, Settled, settle
+from afield.engine.turn import Fenced, Turn
+from afield.errors import CredentialError
+from afield.ledger.base import Seen
+from afield.model.execution import Reason, Tracked
+from afield.model.states import FINAL, LIVE, ExecutionState, OutputState
+from afield.model.target import LookRecord
+
+log = structlog.get_logger(__name__)
+
+
+async def look(turn: Turn, action: Look) -> None:
+    """One look, and all that it proves."""
+    doubts = [row.id for row in action.rows if row.state is ExecutionState.UNCONFIRMED]
+    intents = await turn.ledger.intents(doubts) if doubts else {}
+    snapshot = await _ask(turn, _query(action.rows, intents))
+    turn.budget.spend(snapshot.calls)
+    rows = {row.id: row for row in action.rows} | await _sent_before(turn)
+    settled = await _settle(turn, action.rows, rows, snapshot, intents)
+    await turn.apply_all(settled.moves)
+    await _remember(turn, snapshot, _with_next(turn, settled.seen, rows))
+    await turn.be_patient(snapshot.retry_after)
+    await _retire_unseen(turn, action.rows, snapshot, settled, intents)
+    await _release_ended(turn, settled, rows)
+
+
+def _query(rows: Sequence[Tracked], intents: Mapping[UUID, Intent]) -> LookQuery:
+    known = tuple(
+        Known(handle=row.handle, submitted_at=row.submitted_at or row.state_at, key=row.key)
+        for row in rows
+        if row.state in LIVE and row.handle
+    )
+    return LookQuery(known=known, doubts=tuple(intents.values()))
+
+
+async def _ask(turn: Turn, query: LookQuery) -> Snapshot:
+    taken_at = turn.clock.now()
+    try:
+        return await turn.connector.look(query)
+    except CredentialError as error:
+        return Snapshot(taken_at=taken_at, complete=False, error=Reason(error.code, str(error)))
+    except Exception as error:  # a failed look is not a failed job
+        log.exception("connector.look_failed", target_id=str(turn.target.id), target=turn.target.name)
+        reason = Reason("connector_error", f"{type(error).__name__}: {error}")
+        return Snapshot(taken_at=taken_at, complete=False, error=reason)
+
+
+async def _retire_unseen(
+    turn: Turn, rows: Sequence[Tracked], snapshot: Snapshot, settled: Settled, intents: Mapping[UUID, Intent]
+) -> None:
+    """Make sure that attempts a complete look does not show can not arrive any more. A later look decides on them:
+    this one would not show what arrived just before it was retired."""
+    doubts = [row for row in rows if row.id in intents]
+    turn.retired = {row.key: turn.retired[row.key] for row in doubts if row.key in turn.retired}
+    if not snapshot.complete:
+        return
+    moved = {move.execution_id for move in settled.moves}
+    unseen = [row for row in doubts if row.id not in moved and row.key not in turn.retired]
+    await asyncio.gather(*(_retire(turn, row, intents[row.id]) for row in unseen))
+
+
+async def _retire(turn: Turn, row: Tracked, intent: Intent) -> None:
+    """Retire one attempt. Where the remote has no way to, time alone has to show that it is not there."""
+    try:
+        async with turn.calls:
+            promised = await turn.connector.retire(intent)
+    except Exception as error:  # noqa: BLE001 - not retired, so not decided upon either; the next look tries again
+        log.warning("attempt.retire_failed", execution_id=str(row.id), attempt=intent.attempt, error=str(error))
+        return
+    turn.budget.spend(int(promised))
+    turn.retired[intent.key] = turn.clock.now() if promised else row.state_at
+    log.info("attempt.retired", execution_id=str(row.id), attempt=intent.attempt, promised=promised)
+
+
+async def _sent_before(turn: Turn) -> dict[UUID, Tracked]:
+    """Rows that wait to be sent again: an earlier attempt may have turned up."""
+    waiting = await turn.ledger.outstanding(turn.target.id, turn.limits.submit_batch)
+    return {row.id: row for row in waiting if row.state is ExecutionState.QUEUED and row.attempt > 0}
+
+
+async def _settle(
+    turn: Turn,
+    asked: Sequence[Tracked],
+    rows: Mapping[UUID, Tracked],
+    snapshot: Snapshot,
+    intents: Mapping[UUID, Intent],
+) -> Settled:
+    now = turn.clock.now()
+    late = await turn.ledger.late_attempts(turn.target.id, now - turn.limits.late_window)
+    evidence = Evidence(
+        snapshot=snapshot,
+        asked=frozenset(row.id for row in asked),
+        intents=intents,
+        retired=turn.retired,
+        late=late,
+        owners=await _owners(turn, asked, snapshot) if intents or late else {},
+        match=partial(_match, turn),
+    )
+    return settle(rows.values(), evidence, now, turn.limits, turn.connector.abilities, epoch=turn.target.epoch)
+
+
+def _match(turn: Turn, intent: Intent, entry: Entry) -> Match:
+    try:
+        return turn.connector.match(intent, entry)
+    except Exception:  # one bad row is left to a person, the others go on
+        log.exception("connector.match_failed", execution_id=str(intent.execution_id), handle=entry.handle)
+        return Match.POSSIBLE
+
+
+async def _owners(turn: Turn, asked: Sequence[Tracked], snapshot: Snapshot) -> dict[str, UUID]:
+    """Who holds what the look showed: nothing must be adopted a second time."""
+    known = {row.handle: row.id for row in asked if row.handle}
+    strangers = [entry.handle for entry in snapshot.entries if entry.handle not in known]
+    return known | await turn.ledger.owners(turn.target.id, strangers)
+
+
+def _with_next(turn: Turn, seen: Sequence[Seen], rows: Mapping[UUID, Tracked]) -> list[Seen]:
+    """With the time of the next look for each, for people who wait."""
+
+    def next_at(one: Seen) -> datetime:
+        row = rows[one.execution_id]
+        return one.seen_at + look_interval(one.seen_at - (row.submitted_at or row.state_at), turn.limits)
+
+    return [replace(one, next_at=next_at(one)) for one in seen]
+
+
+async def _remember(turn: Turn, snapshot: Snapshot, seen: Sequence[Seen]) -> None:
+    turn.look = look_record(snapshot, turn.look)
+    if not await turn.ledger.looked(turn.target.id, turn.target.epoch, turn.look, seen):
+        raise Fenced
+
+
+def look_record(snapshot: Snapshot, previous: LookRecord | None) -> LookRecord:
+    """What to remember of a look, given the one before."""
+    failures = 0 if snapshot.complete else 1 + (previous.failures if previous else 0)
+    completed_before = previous.completed_at if previous else None
+    return LookRecord(
+        taken_at=snapshot.taken_at,
+        complete=snapshot.complete,
+        entries=len(snapshot.entries),
+        calls=snapshot.calls,
+        error=snapshot.error.text or snapshot.error.code if snapshot.error else None,
+        failures=failures,
+        completed_at=snapshot.taken_at if snapshot.complete else completed_before,
+    )
+
+
+async def _release_ended(turn: Turn, settled: Settled, rows: Mapping[UUID, Tracked]) -> None:
+    """What ended without an output to collect leaves nothing behind at the remote."""
+    ended = [
+        rows[move.execution_id]
+        for move in settled.moves
+        if move.to in FINAL and move.to is not ExecutionState.LOST and move.output_state is not OutputState.PENDING
+    ]
+    if ended:
+        await release(turn, ended)

@@ -1,0 +1,1 @@
+"""The admin service: look inside the simulator, and make it misbehave."""
