@@ -9,7 +9,7 @@ readonly venv=.venv bootstrap=requirements/bootstrap.txt lock=requirements/dev.t
 readonly python="$venv/bin/python" uv="$venv/bin/uv"
 readonly deps_stamp="$venv/.afield-deps" project_stamp="$venv/.afield-project"
 
-say() { printf 'setup: %s\n' "$*"; }
+say() { printf 'setup: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
 new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
@@ -39,18 +39,20 @@ make_venv() {
   "$base" -m venv "$venv" || { rm -rf "$venv"; die "$base cannot make virtual environments (Debian: apt-get install python3-venv)."; }
 }
 
-# uv knows nothing of pip's configuration: where somebody has set another index for pip, it is meant for uv too.
-use_pips_index() {
-  local index
-  [[ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" ]] || return 0
-  index="${PIP_INDEX_URL:-$("$python" -m pip config get global.index-url 2>/dev/null || true)}"
-  if [[ -n "$index" ]]; then export UV_DEFAULT_INDEX="$index"; fi
+# uv knows nothing of pip's configuration: an index or a certificate that somebody has set for pip is meant for it too.
+pips() { "$python" -m pip config list | sed -n "s/^[^=]*\.$1='\(.*\)'$/\1/p" | tail -n 1; }
+use_pips_configuration() {
+  local index cert
+  index="$(pips index-url)"
+  cert="$(pips cert)"
+  if [[ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" && -n "$index" ]]; then export UV_DEFAULT_INDEX="$index"; fi
+  if [[ -z "${SSL_CERT_FILE:-}" && -n "$cert" ]]; then export SSL_CERT_FILE="$cert"; fi
 }
 
 install_deps() {
   say "installing the locked dependencies"
   "$python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$bootstrap"
-  use_pips_index
+  use_pips_configuration
   "$uv" pip sync --quiet --python "$python" --require-hashes "$lock"
 }
 

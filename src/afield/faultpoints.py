@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
+from typing import NoReturn
 
 
 class FaultPoint(StrEnum):
@@ -35,10 +38,35 @@ def _parse(text: str) -> dict[FaultPoint, int]:
 _armed: dict[FaultPoint, int] = _parse(os.environ.get("AFIELD_FAULTPOINTS", ""))
 
 
+def arm(text: str) -> None:
+    """Arm points in this process: `name:count[,name:count]`. Raises ValueError for a name there is not."""
+    _armed.update(_parse(text))
+
+
+def _kill_this_process() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+_die: Callable[[], None] = _kill_this_process
+
+
+@contextmanager
+def armed(point: FaultPoint, die: Callable[[], NoReturn], count: int = 1) -> Iterator[None]:
+    """While inside, `die` is called at `point`, reached for the `count`-th time: a death that the process survives."""
+    global _die  # noqa: PLW0603 - one process, one way to die
+    before = _die
+    _armed[point], _die = count, die
+    try:
+        yield
+    finally:
+        _armed.pop(point, None)
+        _die = before
+
+
 def reach(point: FaultPoint) -> None:
     """Say that `point` is reached; dies here when it is armed and its count is used up."""
     if point not in _armed:
         return
     _armed[point] -= 1
     if _armed[point] <= 0:
-        os.kill(os.getpid(), signal.SIGKILL)
+        _die()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,17 +11,17 @@ from uuid import UUID
 
 from afield.clock import Clock, SystemClock
 from afield.config import Settings
-from afield.connectors.base import TargetContext
-from afield.connectors.registry import AnyConnector, check_address, check_spec, connector_class
+from afield.connectors.base import TargetContext, TokenSource
+from afield.connectors.registry import AnyConnector, check_address, check_spec, connector_class, preload
 from afield.engine.queue import Nudger, open_queue
 from afield.engine.worker import Worker, WorkerSettings
 from afield.errors import ConflictError, InvalidInputError, NotFoundError
 from afield.ledger.artifacts import ArtifactStore
 from afield.ledger.base import Created, NewTarget
 from afield.ledger.connect import database_url
-from afield.ledger.credentials import CredentialStore
+from afield.ledger.credentials import Credentials
 from afield.ledger.postgres import PostgresLedger
-from afield.ledger.tokens import StoredTokenSource
+from afield.ledger.tokens import MemoryTokens, PostgresTokens
 from afield.model.execution import Execution, NewExecution, Resubmit
 from afield.model.ids import uuid7
 from afield.model.jsontypes import JsonObject
@@ -29,6 +30,8 @@ from afield.model.target import DEFAULT_TENANT, Target
 from afield.reconcile.repair import PlannedRepair, Repaired, Repairer
 from afield.reconcile.scan import Scan, scan
 from afield.reconcile.shared import SharedLook
+from afield.security.keys import load_keyring
+from afield.security.secrets import Keyring
 
 _SCAN_BACK = timedelta(hours=24)
 
@@ -50,16 +53,18 @@ class Kernel:
 
     def __init__(
         self,
+        *,
         settings: Settings,
         ledger: PostgresLedger,
-        credentials: CredentialStore,
+        keyring: Keyring,
         artifacts: ArtifactStore,
         nudger: Nudger,
         clock: Clock,
     ) -> None:
         self.settings = settings
         self.ledger = ledger
-        self.credentials = credentials
+        self.keyring = keyring
+        self.credentials = Credentials(ledger.database, keyring)
         self.artifacts = artifacts
         self.nudger = nudger
         self.clock = clock
@@ -79,10 +84,7 @@ class Kernel:
     ) -> Target:
         """Record a target after checking its address and settings. Raises InvalidInputError, ConflictError (name)."""
         settings = settings or {}
-        try:
-            connector_class(connector).abilities.limits.overridden(settings)
-        except ValueError as error:
-            raise InvalidInputError(f"The settings of target {name!r} are not valid: {error}.") from error
+        _check_settings(connector, name, settings)
         credential_id = (await self.credentials.find(tenant_id, credential)).id if credential else None
         return await self.ledger.add_target(
             NewTarget(
@@ -95,6 +97,15 @@ class Kernel:
                 credential_id=credential_id,
             )
         )
+
+    async def change_target(
+        self, target: Target, *, settings: JsonObject | None = None, credential: str | None = None
+    ) -> Target:
+        """Give it other settings (all of them) or another credential. Raises InvalidInputError, NotFoundError."""
+        if settings is not None:
+            _check_settings(target.connector, target.name, settings)
+        found = await self.credentials.find(target.tenant_id, credential) if credential else None
+        return await self.ledger.update_target(target.id, settings=settings, credential_id=found.id if found else None)
 
     async def find_target(self, text: str, tenant_id: UUID = DEFAULT_TENANT) -> Target:
         """By name or id, or by the remote's own name for it (any value of its address), if that is unambiguous."""
@@ -114,13 +125,16 @@ class Kernel:
         kind = connector_class(target.connector)
         credential_id = target.credential_id
         secret = await self.credentials.secret(credential_id) if credential_id else {}
+        tokens: TokenSource = MemoryTokens(secret, self.clock)
+        if credential_id:
+            tokens = PostgresTokens(self.ledger.database, self.keyring, credential_id, self.clock)
         context = TargetContext(
             target_id=target.id,
             name=target.name,
             address=target.address,
             settings=target.settings,
             secret=secret,
-            tokens=StoredTokenSource(self.ledger, self.credentials, credential_id, self.clock),
+            tokens=tokens,
             artifacts=self.artifacts,
             clock=self.clock,
         )
@@ -192,20 +206,29 @@ class Kernel:
             await connector.close()
 
 
+def _check_settings(connector: str, name: str, settings: JsonObject) -> None:
+    try:
+        connector_class(connector).abilities.limits.overridden(settings)
+    except ValueError as error:
+        raise InvalidInputError(f"The settings of target {name!r} are not valid: {error}.") from error
+
+
 @asynccontextmanager
 async def open_kernel(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[Kernel]:
     """Open everything: starts the embedded database if it is needed and not running, and brings the schema up to
     date. Raises UnavailableError when the database cannot be had."""
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
+        await asyncio.to_thread(preload)
         url = await database_url(settings)
-        ledger = await stack.enter_async_context(PostgresLedger.opened(url, pool_size=settings.pool_size))
+        keyring = await asyncio.to_thread(load_keyring, settings.secret_key, settings.home_folder)
+        opened = await PostgresLedger.open(url, pool_size=settings.pool_size, clock=clock)
+        ledger = await stack.enter_async_context(opened)
         queue = await stack.enter_async_context(open_queue(url))
         nudger = Nudger(queue)
         stack.push_async_callback(nudger.flush)
-        credentials = CredentialStore.open(ledger, settings)
-        artifacts = ArtifactStore.open(settings)
-        yield Kernel(settings, ledger, credentials, artifacts, nudger, clock)
+        artifacts = ArtifactStore.open(settings.artifacts_url, settings.home_folder)
+        yield Kernel(settings=settings, ledger=ledger, keyring=keyring, artifacts=artifacts, nudger=nudger, clock=clock)
 
 
 @asynccontextmanager

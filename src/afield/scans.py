@@ -1,18 +1,14 @@
-"""Comparisons with a remote, for whoever asks: a fresh one shared by all who ask at the same time, and the last one."""
+"""Comparisons with a remote, for faces that show the last one and make a fresh one only when they are asked to."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 from afield.kernel import Kernel
 from afield.model.target import Target
-from afield.reconcile.scan import Scan, scan
-from afield.reconcile.shared import SharedLook
-
-DEFAULT_SPAN = timedelta(days=14)
-"""How far back a comparison reaches unless the caller says otherwise."""
+from afield.reconcile.scan import Scan
 
 
 class LastScan(Protocol):
@@ -44,7 +40,6 @@ class Scans:
     def __init__(self, kernel: Kernel, kept: LastScan | None = None) -> None:
         self._kernel = kernel
         self._kept = kept or LastScanHere()
-        self._shared = SharedLook(kernel.clock)
 
     async def last(self, target_id: UUID) -> Scan | None:
         """The newest comparison anybody asked for; None when nobody did. Never calls the remote."""
@@ -53,15 +48,6 @@ class Scans:
     async def fresh(self, target: Target, since: datetime | None = None) -> Scan:
         """Ask the remote now, once for all who ask at the same time. Raises AfieldError when the target cannot be
         opened; a remote that cannot be asked is told in `looked`."""
-        since = since or self._kernel.clock.now() - DEFAULT_SPAN
-
-        async def run() -> Scan:
-            connector = await self._kernel.open_connector(target)
-            try:
-                scanned = await scan(self._kernel.ledger, connector, target, since, self._kernel.clock.now())
-            finally:
-                await connector.close()
-            await self._kept.keep(scanned)
-            return scanned
-
-        return await self._shared.scan(target.id, since, run)
+        scanned = await self._kernel.scan(target, since=since)
+        await self._kept.keep(scanned)
+        return scanned

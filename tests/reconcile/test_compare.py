@@ -20,7 +20,7 @@ from reconcile_world import (
     sides,
 )
 
-from afield.connectors.base import Entry, Intent, RemoteState
+from afield.connectors.base import Entry, Intent, Match, RemoteState
 from afield.model.execution import Reason, Tracked
 from afield.model.finding import Finding, FindingKind, RepairKind, Severity
 from afield.model.states import ExecutionState, OutputState
@@ -243,9 +243,7 @@ CASES = [
         V.WARNING,
         complete=False,
     ),
-    Case(
-        "stuck while sending", row(1, S.SUBMITTING), None, K.MISSING_REMOTE_ID, W.UNCONFIRMED, V.WARNING
-    ),
+    Case("stuck while sending", row(1, S.SUBMITTING), None, K.MISSING_REMOTE_ID, W.UNCONFIRMED, V.WARNING),
     Case(
         "lost before it arrived",
         row(1, S.LOST, handle=None),
@@ -408,6 +406,25 @@ def test_two_equal_intents_and_one_entry_are_for_a_person() -> None:
     findings = compare(sides(rows, [entry("x", echo={"what": "q"})]))
     assert {f.kind for f in findings} == {K.AMBIGUOUS}
     assert {f.execution_id for f in findings} == {execution_id(1), execution_id(2), None}
+
+
+def test_one_entry_that_exactly_fits_two_rows_is_adopted_by_neither() -> None:
+    def echo_is_proof(intent: Intent, entry: Entry) -> Match:
+        return Match.EXACT if entry.echo == intent.spec else Match.NO
+
+    rows = [row(1, S.UNCONFIRMED), row(2, S.UNCONFIRMED)]
+    findings = compare(sides(rows, [entry("x", echo={"what": "q"})], match=echo_is_proof))
+    assert [(f.kind, f.why) for f in findings] == [(K.AMBIGUOUS, W.SEVERAL)] * 3
+
+
+def test_a_live_row_without_an_id_can_be_given_one() -> None:
+    bare = row(1, S.RUNNING, attempt=1, handle=None)
+    finding = only(compare(sides([bare], [entry("x", name=key(1))])))
+    assert (finding.kind, finding.handle, H.ADOPT in {r.kind for r in finding.repairs}) == (
+        K.MISSING_REMOTE_ID,
+        "x",
+        True,
+    )
 
 
 def test_one_possible_entry_is_not_enough_to_adopt() -> None:

@@ -1,7 +1,7 @@
 """Saved queries, schedules, instances, accounts, data sources."""
 
 import pytest
-from conftest import SQL, Caller
+from sim_caller import SQL, Caller
 
 from afield_sim.testing import running_simulator
 

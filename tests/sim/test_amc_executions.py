@@ -5,11 +5,9 @@ import re
 import uuid
 
 import pytest
-from conftest import SQL, Caller, run_out
+from sim_caller import SQL, Caller, run_out
 
 from afield_sim.testing import Simulator
-
-HOUR = 3600
 
 
 async def test_a_created_execution_is_flat_and_leaves_out_what_is_not_known(caller: Caller):
@@ -138,6 +136,14 @@ async def test_the_account_has_a_limit_too(sim: Simulator, caller: Caller):
     assert (await caller.get(second)).json["status"] == "RUNNING"
 
 
+async def test_a_raised_limit_lets_waiting_ones_in_at_once(sim: Simulator, caller: Caller):
+    await sim.admin.put_settings({"*": {"run_sql": False, "concurrency": 1}})
+    _, second = await caller.created(), await caller.created()
+    await sim.admin.advance(10)
+    await sim.admin.put_settings({"*": {"concurrency": 2}})
+    assert (await caller.get(second)).json["status"] == "RUNNING"
+
+
 async def test_cancel_ends_a_live_one_and_is_refused_afterwards(caller: Caller):
     execution_id = await caller.created()
     answer = await caller.cancel(execution_id)
@@ -153,7 +159,6 @@ async def test_only_cancelled_can_be_asked_for(caller: Caller):
 
 
 async def test_cancel_stops_the_query(sim: Simulator, caller: Caller):
-    sql = "SELECT count(*) AS n FROM dsp_impressions a, dsp_impressions b, dsp_impressions c WHERE a.pi() > b.x"
     sql = "SELECT sum(a.i * b.i % 7) AS n FROM range(10000000) a(i), range(10000000) b(i)"
     execution_id = await caller.created(sql)
     await sim.admin.advance(10)
@@ -247,7 +252,7 @@ async def test_download_urls_expire_and_cannot_be_made_up(sim: Simulator, caller
     assert (await caller.send("GET", url)).status == 200
     assert (await caller.send("GET", metadata)).json["workflowExecutionId"] == execution_id
     assert (await caller.send("GET", url.replace("Signature=", "Signature=0"))).status == 403
-    await sim.admin.advance(600)
+    await sim.admin.advance(601)
     assert (await caller.send("GET", url)).status == 403
     assert len(await caller.rows(execution_id)) == 8
 

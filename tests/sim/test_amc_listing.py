@@ -1,7 +1,7 @@
 """Listing executions: defaults, filters, pages."""
 
 import pytest
-from conftest import Caller
+from sim_caller import Caller
 
 from afield_sim.amc.listing import ListQuery, take_page
 from afield_sim.testing import ManualClock, Simulator
@@ -19,8 +19,8 @@ def ids(answer) -> list[str]:
 async def test_newest_first_and_cancelled_hidden(sim: Simulator, caller: Caller):
     first, second, third = [await caller.created() for _ in range(3)]
     await caller.cancel(second)
-    assert ids(await caller.list()) == [third, first]
-    assert ids(await caller.list(includeCancelled="true", sortAscending="true")) == [first, second, third]
+    assert ids(await caller.list_all()) == [third, first]
+    assert ids(await caller.list_all(includeCancelled="true", sortAscending="true")) == [first, second, third]
 
 
 async def test_one_of_two_filters_is_required(caller: Caller):
@@ -44,7 +44,7 @@ async def test_one_of_two_filters_is_required(caller: Caller):
     ],
 )
 async def test_what_cannot_be_read_is_refused(caller: Caller, query):
-    assert (await caller.list(**query)).status == 400
+    assert (await caller.list_all(**query)).status == 400
 
 
 async def test_times_are_inclusive_and_in_the_zone_asked_for(sim: Simulator, caller: Caller):
@@ -57,7 +57,7 @@ async def test_times_are_inclusive_and_in_the_zone_asked_for(sim: Simulator, cal
         ({"minCreationTime": "2025-06-15T11:06:40", "timeZone": "America/New_York"}, [execution_id]),
         ({"minCreationTime": "2025-06-15T11:06:41", "timeZone": "America/New_York"}, []),
     ]:
-        assert ids(await caller.list(**query)) == expected, query
+        assert ids(await caller.list_all(**query)) == expected, query
 
 
 async def test_pages_of_a_hundred(sim: Simulator, caller: Caller):
@@ -65,7 +65,7 @@ async def test_pages_of_a_hundred(sim: Simulator, caller: Caller):
     seen, token = [], ""
     sizes = []
     while True:
-        answer = await caller.list(sortAscending="true", nextToken=token)
+        answer = await caller.list_all(sortAscending="true", nextToken=token)
         seen += ids(answer)
         sizes.append(len(ids(answer)))
         if "nextToken" not in answer.json:
@@ -77,9 +77,9 @@ async def test_pages_of_a_hundred(sim: Simulator, caller: Caller):
 
 async def test_new_arrivals_shift_the_pages_of_newest_first(sim: Simulator, caller: Caller):
     await sim.admin.plant(caller.instance, count=4, age_seconds=60)
-    first = await caller.list(limit="2")
+    first = await caller.list_all(limit="2")
     await caller.created()
-    second = await caller.list(limit="2", nextToken=first.json["nextToken"])
+    second = await caller.list_all(limit="2", nextToken=first.json["nextToken"])
     assert ids(first)[1] == ids(second)[0]
 
 
@@ -93,7 +93,7 @@ async def test_by_workflow(sim: Simulator, caller: Caller):
 
 async def test_instances_do_not_mix(sim: Simulator, caller: Caller):
     await sim.admin.plant(sim.instances[1])
-    assert ids(await caller.list()) == []
+    assert ids(await caller.list_all()) == []
 
 
 def test_a_page_that_ends_with_the_last_one_listed_has_no_successor():

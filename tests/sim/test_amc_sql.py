@@ -1,7 +1,7 @@
 """The SQL that is really run: windows, parameters, privacy, and what it cannot reach."""
 
 import pytest
-from conftest import SQL, Caller
+from sim_caller import SQL, Caller
 
 from afield_sim.testing import ManualClock, Simulator
 
@@ -108,7 +108,8 @@ async def test_small_groups_are_left_out(caller: Caller, finished, sql):
     [
         "WITH each AS (SELECT user_id, count(*) AS seen FROM dsp_impressions GROUP BY 1)"
         " SELECT seen, count(DISTINCT user_id) AS users FROM each GROUP BY seen",
-        "SELECT i.campaign, sum(c.clicks) AS n FROM dsp_impressions i JOIN dsp_clicks c ON i.user_id = c.user_id GROUP BY 1",
+        "SELECT i.campaign, sum(c.clicks) AS n FROM dsp_impressions i"
+        " JOIN dsp_clicks c ON i.user_id = c.user_id GROUP BY 1",
         "WITH per AS (SELECT campaign, count(*) AS n FROM dsp_impressions GROUP BY 1) SELECT sum(n) AS n FROM per",
         "SELECT campaign, count(*) AS n FROM dsp_impressions GROUP BY 1 HAVING count(*) > 10",
         "SELECT count(*) AS n FROM dsp_clicks UNION ALL SELECT count(*) FROM dsp_views",
@@ -170,7 +171,10 @@ async def test_advertisers_narrow_the_data(caller: Caller, finished):
 
 
 async def test_the_separator_can_be_chosen(sim: Simulator, caller: Caller, finished):
-    workflow = {"sqlQuery": COUNT.replace("count(*)", "1 AS one, count(*)"), "outputFormat": {"separatorCharacter": "|"}}
+    workflow = {
+        "sqlQuery": COUNT.replace("count(*)", "1 AS one, count(*)"),
+        "outputFormat": {"separatorCharacter": "|"},
+    }
     execution_id = await finished(workflow=workflow)
     (url,) = (await caller.urls(execution_id)).json["downloadUrls"]
     assert (await caller.send("GET", url)).content == b"one|n\n1|60000\n"

@@ -1,7 +1,7 @@
 """Tokens and headers: who gets in."""
 
 import pytest
-from conftest import Caller
+from sim_caller import Caller
 
 from afield_sim.testing import Simulator
 
@@ -55,18 +55,18 @@ async def test_a_revoked_refresh_token(sim: Simulator, caller: Caller):
 
 
 async def test_access_tokens_expire(sim: Simulator, caller: Caller):
-    assert (await caller.list()).status == 200
+    assert (await caller.list_all()).status == 200
     await sim.admin.advance(3600)
-    assert (await caller.list()).status == 401
+    assert (await caller.list_all()).status == 401
     await caller.login()
-    assert (await caller.list()).status == 200
+    assert (await caller.list_all()).status == 200
 
 
 async def test_their_life_can_be_shortened(sim: Simulator, caller: Caller):
     await sim.admin.put_settings(account={"access_token_seconds": 5})
     assert (await caller.login()).json["expires_in"] == 5
     await sim.admin.advance(5)
-    assert (await caller.list()).status == 401
+    assert (await caller.list_all()).status == 401
 
 
 async def test_all_access_tokens_can_be_revoked_in_the_middle(sim: Simulator, caller: Caller):
@@ -89,7 +89,7 @@ async def test_all_access_tokens_can_be_revoked_in_the_middle(sim: Simulator, ca
 )
 async def test_headers_are_checked(caller: Caller, header, value, status):
     caller.headers[header] = value
-    answer = await caller.list()
+    answer = await caller.list_all()
     assert answer.status == status
     if status == 403:
         assert answer.json == {"code": "403", "details": "Unauthorized request."}
@@ -97,7 +97,7 @@ async def test_headers_are_checked(caller: Caller, header, value, status):
 
 async def test_an_instance_of_somebody_else(caller: Caller):
     caller.instance = "amcother000"
-    answer = await caller.list()
+    answer = await caller.list_all()
     assert (answer.status, answer.json["details"]) == (403, "Unauthorized request.")
 
 

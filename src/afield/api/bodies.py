@@ -7,8 +7,16 @@ from datetime import UTC, datetime
 from typing import Annotated, Self, TypeAlias
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
-from pydantic import model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    model_validator,
+)
 
 from afield.connectors.base import Output
 from afield.model.execution import Attempt, Event, EventKind, Execution, Resubmit
@@ -16,7 +24,7 @@ from afield.model.finding import Finding, FindingKind, OpenFinding, RepairKind, 
 from afield.model.states import ExecutionState, OutcomeOfAttempt, OutputState
 from afield.model.target import Target
 
-Json: TypeAlias = "dict[str, JsonValue]"
+Json: TypeAlias = dict[str, JsonValue]
 Time = Annotated[datetime, AfterValidator(lambda at: at.astimezone(UTC))]
 GivenTime = Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC))]
 Name = Annotated[str, StringConstraints(pattern=r"^[^/\x00-\x1f]+$", max_length=200)]

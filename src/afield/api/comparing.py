@@ -22,10 +22,10 @@ class ComparisonBody(Shown):
 
     @classmethod
     def of(cls, scanned: Scan) -> Self:
-        return cls(**parts(scanned))
+        return cls.model_validate(comparison(scanned))
 
 
-def parts(scanned: Scan) -> dict[str, object]:
+def comparison(scanned: Scan) -> dict[str, object]:
     """The fields of a comparison's body."""
     different = [f for f in scanned.findings if f.kind is not FindingKind.MATCHED or f.needs_attention]
     return {

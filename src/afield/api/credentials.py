@@ -20,7 +20,5 @@ async def list_credentials(kernel: KernelDep, tenant_id: TenantDep) -> Credentia
 @router.post("", status_code=201)
 async def create_credential(body: NewCredentialBody, kernel: KernelDep, tenant_id: TenantDep) -> CredentialBody:
     """Store a credential, encrypted."""
-    stored = await kernel.credentials.add(
-        tenant_id, name=body.name, connector=body.connector, secret=dict(body.secret)
-    )
+    stored = await kernel.credentials.add(tenant_id, name=body.name, connector=body.connector, secret=dict(body.secret))
     return CredentialBody.model_validate(stored)

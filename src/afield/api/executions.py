@@ -19,11 +19,12 @@ from afield.api.bodies import (
     WholeExecutionBody,
 )
 from afield.api.runtime import ACTOR, KernelDep, TenantDep
-from afield.errors import ConflictError, InvalidInputError, NotFoundError
+from afield.errors import InvalidInputError
 from afield.kernel import Kernel, Order
 from afield.ledger.base import EventFilter, ExecutionFilter
 from afield.model.execution import Execution
-from afield.model.states import ExecutionState, OutputState
+from afield.model.states import ExecutionState
+from afield.outputs import stored_artifact
 
 router = APIRouter(prefix="/executions", tags=["executions"])
 
@@ -78,6 +79,7 @@ async def create_execution(
 
 @router.get("", openapi_extra={"parameters": [_LABEL_PARAMETER]})
 async def list_executions(
+    *,
     request: Request,
     kernel: KernelDep,
     tenant_id: TenantDep,
@@ -180,19 +182,3 @@ async def _rest(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[byt
 def _suffix(media_type: str) -> str:
     known = {"text/csv": ".csv", "application/json": ".json", "text/plain": ".txt"}
     return known.get(media_type.partition(";")[0].strip().lower(), "")
-
-
-def stored_artifact(execution: Execution) -> str:
-    """The artifact's key. Raises ConflictError when the output may still come, NotFoundError when it will not."""
-    artifact = (execution.output or {}).get("artifact")
-    if execution.output_state is OutputState.STORED and isinstance(artifact, str):
-        return artifact
-    why = f" ({execution.reason.text or execution.reason.code})" if execution.reason else ""
-    if not execution.complete:
-        raise ConflictError(
-            f"Execution {execution.id} has no output yet: it is {execution.state}{why}.",
-            hint="Follow its events; the output can be fetched once `output_state` is `stored`.",
-        )
-    raise NotFoundError(
-        f"Execution {execution.id} has no output: it is {execution.state}{why}.", hint="None is to be expected."
-    )

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from afield.api.bodies import Shown
 from afield.api.runtime import Runtime, RuntimeDep
-from afield.ledger.vitals import Vitals, vitals
+from afield.api.vitals import Vitals, vitals
 
 log = structlog.get_logger(__name__)
 router = APIRouter(tags=["health"])
@@ -64,7 +64,7 @@ async def _database_parts(runtime: Runtime) -> list[PartBody]:
     kernel = runtime.kernel
     try:
         async with asyncio.timeout(_PATIENCE):
-            found = await vitals(kernel.ledger)
+            found = await vitals(kernel.ledger.database)
     except Exception as error:  # noqa: BLE001 - whatever it is, the database is not ready
         log.warning("readyz.database_away", error=type(error).__name__)
         return [PartBody(name="database", ready=False, detail="It does not answer.")]

@@ -1,1 +1,4 @@
-"""The command line: thin, one command per verb. With `--json`: JSON alone on standard output, progress on standard error."""
+"""The command line: thin, one command per verb.
+
+With `--json`, standard output is JSON and nothing else; progress and logs go to standard error.
+"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -13,7 +14,9 @@ from afield.cli.processes import database, up, web, worker
 from afield.cli.reconcile import find, reconcile
 from afield.cli.run import out
 from afield.cli.targets import credentials, targets
+from afield.config import LogFormat
 from afield.demo.command import demo
+from afield.telemetry.logs import set_up_logs
 
 app = typer.Typer(
     help="Run work in other people's systems, and know what became of it.",
@@ -47,6 +50,7 @@ def root(
     ] = False,
 ) -> None:
     """Run work in other people's systems, and know what became of it."""
+    set_up_logs(level="WARNING", form=LogFormat.CONSOLE, stream=sys.stderr)
 
 
 def main() -> None:

@@ -14,7 +14,6 @@ from typing import Annotated
 import structlog
 import typer
 
-from afield.api.serve import serve
 from afield.cli.run import JsonFlag, emit, fail, settings
 from afield.cli.supervise import Child
 from afield.config import Settings
@@ -23,7 +22,7 @@ from afield.errors import AfieldError
 from afield.kernel import open_worker
 from afield.ledger import embedded
 from afield.ledger.connect import database_url
-from afield.telemetry.logs import setup_logs
+from afield.telemetry.logs import set_up_logs
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +35,7 @@ _DATABASE_CHECK = 1.0
 def _run(work: Callable[[Settings, asyncio.Event], Awaitable[None]], *, with_parent: bool = False) -> None:
     """Run a process until SIGTERM, SIGINT or, with `with_parent`, the end of standard input."""
     chosen = settings()
-    setup_logs(level=chosen.log_level, log_format=chosen.log_format, stream=sys.stdout)
+    set_up_logs(level=chosen.log_level, form=chosen.log_format, stream=sys.stdout)
 
     async def main() -> None:
         stop = asyncio.Event()
@@ -61,6 +60,8 @@ def _stop_at_end_of_input(stop: asyncio.Event) -> None:
 
 def web(with_parent: _WithParent = False) -> None:
     """Serve the API."""
+
+    from afield.api.serve import serve  # noqa: PLC0415 - its libraries would slow every other command down
 
     async def work(chosen: Settings, stop: asyncio.Event) -> None:
         await serve(chosen, stop=stop)

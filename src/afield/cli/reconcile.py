@@ -88,8 +88,8 @@ def picture(compared: Compared) -> RenderableType:
     """For people: how the look went, what was found, what was or would be done."""
     looked = compared.scan.looked
     verdict = "complete" if looked.complete else f"NOT COMPLETE: {looked.error}"
-    head = f"{compared.target.name}: {looked.entries} seen in {looked.calls} calls at {looked.taken_at:%H:%M:%S} UTC, {verdict}"
-    lines: list[RenderableType] = [head, findings_table(compared.findings)]
+    seen = f"{looked.entries} seen in {looked.calls} calls at {looked.taken_at:%H:%M:%S} UTC"
+    lines: list[RenderableType] = [f"{compared.target.name}: {seen}, {verdict}", findings_table(compared.findings)]
     lines += [f"would {p.repair.kind} {p.finding.execution_id or p.repair.handle}" for p in compared.planned]
     lines += [
         f"{'did' if r.done else 'did not'} {r.planned.repair.kind} {r.planned.finding.execution_id}: {r.text}"

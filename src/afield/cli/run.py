@@ -12,11 +12,11 @@ import orjson
 import typer
 from pydantic import ValidationError
 from rich.console import Console, RenderableType
+from rich.markup import escape
 
 from afield.config import Settings
 from afield.errors import AfieldError
 from afield.kernel import Kernel, open_kernel
-from afield.telemetry.logs import setup_logs
 
 T = TypeVar("T")
 
@@ -48,7 +48,6 @@ def settings() -> Settings:
 def with_kernel(work: Callable[[Kernel], Awaitable[T]]) -> T:
     """Open the kernel, do the work, close it. An error the user can act on ends the command with exit code 2."""
     chosen = settings()
-    setup_logs(level="WARNING", log_format=chosen.log_format, stream=sys.stderr)
 
     async def run() -> T:
         async with open_kernel(chosen) as kernel:
@@ -62,9 +61,9 @@ def with_kernel(work: Callable[[Kernel], Awaitable[T]]) -> T:
 
 def fail(error: AfieldError) -> NoReturn:
     """Print an error to standard error and end with exit code 2."""
-    err.print(f"[bold red]Error:[/] {error.message}", highlight=False)
+    err.print("[bold red]Error:[/]", escape(error.message), highlight=False, soft_wrap=True)
     if error.hint:
-        err.print(error.hint, highlight=False)
+        err.print(escape(error.hint), highlight=False, soft_wrap=True)
     raise typer.Exit(Exit.FAILED) from error
 
 

@@ -64,15 +64,18 @@ class Child:
             assert self._process is not None
             began = asyncio.get_running_loop().time()
             code = await self._process.wait()
-            if self._stopping:
+            if self._told_to_stop():
                 return
             self.deaths += 1
             lived = asyncio.get_running_loop().time() - began
             pause = _FIRST_PAUSE if lived > _LONGEST_PAUSE else min(pause * 2, _LONGEST_PAUSE)
             log.warning("process.died", name=self.name, pid=self._process.pid, code=code, restart_in=pause)
             await asyncio.sleep(pause)
-            if not self._stopping:
+            if not self._told_to_stop():
                 await self.start()
+
+    def _told_to_stop(self) -> bool:
+        return self._stopping
 
     def kill(self) -> None:
         """SIGKILL, as a fault would; `keep` starts it again."""

@@ -95,7 +95,7 @@ def add_credential(
 
     async def work(kernel: Kernel) -> None:
         values = {key: str(value) for key, value in read_json(secret).items()}
-        stored = await kernel.credentials.add(DEFAULT_TENANT, name=name, connector=connector, secret=values)
+        stored = await kernel.credentials.add(DEFAULT_TENANT, name, connector, values)
         emit({"id": stored.id, "name": name}, f"Credential [bold]{name}[/] is stored.", json)
 
     with_kernel(work)

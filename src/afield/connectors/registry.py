@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import TypeAlias
 
 from pydantic import BaseModel, ValidationError
@@ -24,24 +24,34 @@ def register(connector: type[AnyConnector]) -> None:
 
 
 @cache
-def _load(name: str) -> type[AnyConnector] | None:
-    for entry in entry_points(group=GROUP, name=name):
-        loaded: type[AnyConnector] = entry.load()
-        return loaded
-    return None
+def _installed() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+@cache
+def _load(entry: EntryPoint) -> type[AnyConnector]:
+    loaded: type[AnyConnector] = entry.load()
+    return loaded
+
+
+def preload() -> None:
+    """Find and import all installed connectors, so that this is not done later, on an event loop."""
+    for entry in _installed().values():
+        _load(entry)
 
 
 def names() -> list[str]:
     """The names of all connectors that can be used here, sorted."""
-    return sorted({entry.name for entry in entry_points(group=GROUP)} | set(_registered))
+    return sorted(_installed().keys() | _registered.keys())
 
 
 def connector_class(name: str) -> type[AnyConnector]:
     """The connector of that name. Raises InvalidInputError naming those there are."""
-    found = _registered.get(name) or _load(name)
-    if found is None:
-        raise InvalidInputError(f"There is no connector {name!r}.", hint=f"Known here: {', '.join(names()) or 'none'}.")
-    return found
+    if name in _registered:
+        return _registered[name]
+    if name in _installed():
+        return _load(_installed()[name])
+    raise InvalidInputError(f"There is no connector {name!r}.", hint=f"Known here: {', '.join(names()) or 'none'}.")
 
 
 def check_address(connector: str, address: JsonObject) -> JsonObject:

@@ -15,13 +15,14 @@ import typer
 from rich.console import Console
 
 from afield.cli.run import Exit, JsonFlag, err, fail, out, print_json
+from afield.config import LogFormat
 from afield.demo.cloud import Cloud
 from afield.demo.crew import Crew
 from afield.demo.report import Report, in_words
 from afield.demo.screen import draw
 from afield.demo.story import Scene, Story
 from afield.errors import AfieldError
-from afield.telemetry.logs import setup_logs
+from afield.telemetry.logs import set_up_logs
 
 
 def demo(
@@ -29,7 +30,7 @@ def demo(
     json: JsonFlag = False,
 ) -> None:
     """Watch real SQL run in a simulated AMC while workers and the database are killed and replies get lost."""
-    setup_logs(level="ERROR", log_format="console", stream=sys.stderr)
+    set_up_logs(level="ERROR", form=LogFormat.CONSOLE, stream=sys.stderr)
     try:
         report = asyncio.run(_demo(once=once, console=err if json else out, as_json=json))
     except AfieldError as error:
@@ -39,9 +40,15 @@ def demo(
     raise typer.Exit(Exit.OK if report.good else Exit.FINDINGS)
 
 
+def _folder() -> Path:
+    """A folder of its own; open to others, as the embedded database has a user of its own when we are root."""
+    folder = Path(tempfile.mkdtemp(prefix="afield-demo-"))
+    folder.chmod(0o755)
+    return folder
+
+
 async def _demo(*, once: bool, console: Console, as_json: bool) -> Report:
-    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="afield-demo-"))
-    folder.chmod(0o755)  # the embedded database runs as a user of its own when we are root
+    folder = await asyncio.to_thread(_folder)
     async with AsyncExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         cloud, crew, scene = Cloud(folder), Crew(folder), Scene()

@@ -8,6 +8,7 @@ import signal
 import socket
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from afield.cli.supervise import Child
 from afield.client import Client
@@ -33,6 +34,7 @@ class Crew:
         self.home = folder / "home"
         self.url = f"http://127.0.0.1:{free_port()}"
         self._log = folder / "afield.log"
+        self._output: IO[bytes] | None = None
         self._children: dict[str, Child] = {}
         self._keepers: list[asyncio.Task[None]] = []
         self.worker_kills = 0
@@ -58,14 +60,14 @@ class Crew:
             await child.start()
             self._children[name] = child
             self._keepers.append(asyncio.create_task(child.keep()))
-        output.close()
+        self._output = output
         self._keepers.append(asyncio.create_task(self._keep_database()))
         await self._until_ready()
 
     async def _until_ready(self) -> None:
         try:
             async with asyncio.timeout(_READY_WITHIN), Client(self.url) as client:
-                while not await client.ready():
+                while not await client.ready():  # noqa: ASYNC110 - another process, there is no event to wait for
                     await asyncio.sleep(0.1)
         except TimeoutError as error:
             raise UnavailableError("Afield did not become ready.", hint=f"See {self._log}.") from error
@@ -94,4 +96,6 @@ class Crew:
             keeper.cancel()
         await asyncio.gather(*(child.stop() for child in self._children.values()))
         await asyncio.gather(*self._keepers, return_exceptions=True)
+        if self._output is not None:
+            self._output.close()
         await embedded.stop(self.home)

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import ParamSpec, TypeVar
 
 from afield.client import ApiError, Client
@@ -82,6 +83,12 @@ def faults_for(instances: list[str]) -> JsonObject:
     }
 
 
+def last_weeks() -> JsonObject:
+    """The four weeks before today."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+    return {"type": "EXPLICIT", "start": (today - timedelta(weeks=4)).isoformat(), "end": today.isoformat()}
+
+
 class Story:
     """Runs the demo against a started cloud and crew, and keeps the scene."""
 
@@ -128,12 +135,7 @@ class Story:
         ids: list[str] = []
         for number in range(EXECUTIONS):
             instance = self.cloud.instances[number % 3]
-            spec: JsonObject = {
-                "sql_query": QUERIES[number % len(QUERIES)],
-                "time_window_type": "EXPLICIT",
-                "time_window_start": "2025-01-01T00:00:00",
-                "time_window_end": "2025-02-01T00:00:00",
-            }
+            spec: JsonObject = {"sql_query": QUERIES[number % len(QUERIES)], "time_window": last_weeks()}
             labels = {"user_email": "demo@example.com"}
             created = await _insist(client.submit, instance, spec, key=f"demo-{number}", labels=labels)
             ids.append(str(created["id"]))
@@ -166,9 +168,7 @@ class Story:
         self.scene.say(f"Both sides are compared: {told}.")
 
     async def _report(self, client: Client, submitted: int, seconds: float) -> Report:
-        answer = await _insist(client.call, "GET", "/api/v1/events", query={"limit": "10000"})
-        found = answer.get("items") if isinstance(answer, dict) else None
-        events = [event for event in found or [] if isinstance(event, dict)]
+        events = await _all_events(client)
         ran = await self.cloud.executions()
         return Report(
             submitted=submitted,
@@ -209,3 +209,15 @@ async def _insist(call: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kw
             if time.monotonic() > deadline:
                 raise
         await asyncio.sleep(0.2)
+
+
+async def _all_events(client: Client) -> list[JsonObject]:
+    """The whole history, page by page."""
+    events: list[JsonObject] = []
+    while True:
+        after = str(events[-1]["seq"]) if events else "0"
+        answer = await _insist(client.call, "GET", "/api/v1/events", query={"after": after, "limit": "1000"})
+        items = answer.get("items") if isinstance(answer, dict) else None
+        if not isinstance(items, list) or not items:
+            return events
+        events += [event for event in items if isinstance(event, dict)]

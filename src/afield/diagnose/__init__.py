@@ -1,0 +1,1 @@
+"""Finds out why something does not work: an ordered set of checks, each with its evidence, and one plain sentence."""

@@ -42,7 +42,7 @@ async def look(turn: Turn, action: Look) -> None:
 
 def _query(rows: Sequence[Tracked], intents: Mapping[UUID, Intent]) -> LookQuery:
     known = tuple(
-        Known(handle=row.handle, submitted_at=row.submitted_at or row.state_at, key=row.key)
+        Known(handle=row.handle, submitted_at=_earliest(row), key=row.key)
         for row in rows
         if row.state in LIVE and row.handle
     )
@@ -59,6 +59,12 @@ async def _ask(turn: Turn, query: LookQuery) -> Snapshot:
         log.exception("connector.look_failed", target_id=str(turn.target.id), target=turn.target.name)
         reason = Reason("connector_error", f"{type(error).__name__}: {error}")
         return Snapshot(taken_at=taken_at, complete=False, error=reason)
+
+
+def _earliest(row: Tracked) -> datetime:
+    """Before this the remote cannot have it: a listing may begin here. An adopted execution is as old as its intent,
+    not as its adoption; and where there was more than one attempt, it may be the first that was adopted."""
+    return row.created_at if row.attempt > 1 or row.intent_at is None else row.intent_at
 
 
 async def _retire_unseen(

@@ -60,7 +60,9 @@ def _upgrade(connection: sqlalchemy.Connection) -> None:
     config.set_main_option("path_separator", "os")
     script = ScriptDirectory.from_config(config)
     with EnvironmentContext(
-        config, script, fn=lambda revision, _: script._upgrade_revs("head", revision)  # noqa: SLF001 - the documented door
+        config,
+        script,
+        fn=lambda revision, _: script._upgrade_revs("head", revision),
     ) as environment:
         environment.configure(connection=connection, version_table_schema="afield", version_table="version")
         environment.run_migrations()

@@ -94,7 +94,9 @@ def _entered(row: Execution, move: Move) -> Execution:
     if move.to is _S.RUNNING:
         return replace(row, started_at=row.started_at or move.at)
     if move.expect is _S.LOST and move.to is _S.QUEUED:
-        return replace(row, deadline_at=move.deadline_at, cancel_requested_at=None, cancel_asked_at=move.cancel_asked_at)
+        return replace(
+            row, deadline_at=move.deadline_at, cancel_requested_at=None, cancel_asked_at=move.cancel_asked_at
+        )
     return row
 
 

@@ -51,14 +51,15 @@ def sync(row: Tracked, entry: Entry, hand: Hand) -> list[Move]:
 
 
 def adopt(row: Tracked, entry: Entry, attempt: int | None, hand: Hand) -> list[Move]:
-    """Tie the entry to the row, then take the remote's word."""
+    """Tie the entry to the row, then take the remote's word. A live row without an id only gets the id."""
+    to = row.state if row.state in LIVE else _S.SUBMITTED
     tied = replace(
-        hand.move(row, row.state, _S.SUBMITTED, Reason("adopted", f"Found at the remote as {entry.handle}.")),
+        hand.move(row, row.state, to, Reason("adopted", f"Found at the remote as {entry.handle}.")),
         handle=entry.handle,
         remote_status=entry.status,
         adopted_attempt=attempt if attempt != row.attempt else None,
     )
-    return [tied, *_follow(row, _S.SUBMITTED, entry, hand)]
+    return [tied, *_follow(row, to, entry, hand)]
 
 
 def resubmit(row: Tracked, hand: Hand) -> list[Move]:

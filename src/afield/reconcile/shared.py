@@ -40,6 +40,10 @@ class SharedLook:
             self._flights[target_id] = flight
         return await asyncio.shield(flight.task)
 
+    def forget(self, target_id: UUID) -> None:
+        """Let the next caller look anew: something was repaired."""
+        self._flights.pop(target_id, None)
+
     def _serves(self, flight: _Flight, since: datetime) -> bool:
         if since < flight.since or self._clock.now() - flight.started_at > self._max_age:
             return False

@@ -10,7 +10,7 @@ from uuid import UUID
 from afield.connectors.base import Entry, Match
 from afield.model.execution import Tracked
 from afield.model.ids import parse_attempt_key
-from afield.model.states import ExecutionState
+from afield.model.states import LIVE, ExecutionState
 from afield.reconcile.sides import Sides, current_handle
 
 _SEEKING = frozenset(
@@ -62,7 +62,7 @@ def tie(sides: Sides) -> Ties:
     ties = Ties()
     rows = {row.id: row for row in sides.rows}
     free = _by_handle(sides, _unique(sides.snapshot.entries), rows, ties)
-    seeking = {r.id: r for r in sides.rows if r.state in _SEEKING and r.id not in ties.owned}
+    seeking = {r.id: r for r in sides.rows if r.id not in ties.owned and _seeks(r)}
     exact, possible = _matches(sides, rows, seeking, free)
     kept = _newest_attempts(exact, seeking)
     _resolve(kept, free, ties)
@@ -71,6 +71,11 @@ def tie(sides: Sides) -> Ties:
     _offer((e for e in possible if e.row_id not in settled and e.handle not in claimed), free, ties)
     _leftovers(exact, free, ties)
     return ties
+
+
+def _seeks(row: Tracked) -> bool:
+    """Whether an entry would be news for it. A live row without an id was brought in from elsewhere."""
+    return row.state in _SEEKING or (row.state in LIVE and row.handle is None)
 
 
 def _unique(entries: Iterable[Entry]) -> dict[str, Entry]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 from weakref import WeakValueDictionary
 
@@ -85,7 +85,7 @@ class Shown:
     body: JsonObject
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class MemoryRemote:
     """The remote system. `executions` is the truth; every other door is what a caller gets to see.
 
@@ -105,8 +105,7 @@ class MemoryRemote:
     executions: dict[str, RemoteExecution] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     _names: set[str] = field(default_factory=set)
-    _under_way: set[asyncio.Future[object]] = field(default_factory=set)
-    __weakref__: object = field(init=False, repr=False)
+    _under_way: set[asyncio.Future[Any]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         _remotes[self.name] = self
@@ -234,5 +233,3 @@ class MemoryRemote:
 def remote_named(name: str) -> MemoryRemote:
     """The remote of that name in this process. Raises KeyError."""
     return _remotes[name]
-
-

@@ -13,7 +13,7 @@ from ..journal import Contents, Journal
 from ..pulse import Pulse
 from .accepting import Acceptor
 from .downloads import UrlSigner
-from .engine import Compute
+from .engine import Compute, compute_for
 from .faults import FaultBox
 from .lifecycle import Lifecycle
 from .model import LIVE, Execution
@@ -52,7 +52,7 @@ class Account:
         self.clock = clock
         self.pulse = pulse
         self.counters = Counters()
-        self.faults = FaultBox(options.seed)
+        self.faults = FaultBox(options.seed, self.counters)
         self.instance_ids = [f"amcsim{number:05d}" for number in range(1, options.instances + 1)]
         self._options = options
         self._journal = journal
@@ -65,9 +65,9 @@ class Account:
 
     @cached_property
     def compute(self) -> Compute:
-        """The data; made when first needed or when the service starts."""
+        """The data, made when the service starts."""
         last_day = self._options.last_day or datetime.fromtimestamp(self.clock.now(), UTC).date()
-        return Compute(self._options.seed, last_day)
+        return compute_for(self._options.seed, last_day)
 
     def settings_of(self, instance_id: str) -> InstanceSettings:
         """The settings of an instance."""
@@ -77,6 +77,7 @@ class Account:
         """Replace the settings of an instance."""
         self._settings[instance_id] = settings
         self._journal.put(SETTINGS, instance_id, settings.model_dump())
+        self.lifecycle.fill(self.clock.now())
 
     def change_account(self, settings: AccountSettings) -> None:
         """Replace the settings of the account, in place: others hold on to it."""
@@ -87,7 +88,7 @@ class Account:
     def advance(self, seconds: float) -> None:
         """Move the clock forward, and do what became due."""
         self.clock.advance(seconds)
-        self._journal.put(CLOCK, "offset", {"seconds": self.clock.offset})
+        self._keep_clock()
         self.settle()
         self.pulse.beat()
 
@@ -120,6 +121,7 @@ class Account:
         self._settings = {instance_id: InstanceSettings() for instance_id in self.instance_ids}
         self.change_account(AccountSettings())
         self._keep_identity()
+        self._keep_clock()
         self.tokens.rewrite()
         self.pulse.beat()
 
@@ -144,6 +146,9 @@ class Account:
 
     def _keep_identity(self) -> None:
         self._journal.put(IDENTITY, "client", self._identity)
+
+    def _keep_clock(self) -> None:
+        self._journal.put(CLOCK, "offset", {"seconds": self.clock.offset})
 
     def _make_parts(self, contents: Contents) -> None:
         identity, journal, folder = self._identity, self._journal, self._options.folder

@@ -20,6 +20,7 @@ _CLOSED: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": "false",
     "memory_limit": "512MB",
     "threads": "2",
+    "temp_directory": "",
 }
 _DATA_TYPES = {
     "VARCHAR": "STRING", "BIGINT": "LONG", "HUGEINT": "LONG", "INTEGER": "INTEGER", "SMALLINT": "SHORT",
@@ -65,10 +66,6 @@ class Compute:
         """A connection of its own."""
         return self._root.cursor()
 
-    def close(self) -> None:
-        """Close the database."""
-        self._root.close()
-
     def _compile(self, text: str, parameters: tuple[tuple[str, str], ...]) -> str | None:
         """Why a query cannot run, whatever its parameter values; None when it can."""
         with self.connect() as connection:
@@ -81,6 +78,12 @@ class Compute:
             except (sql.InvalidSqlError, duckdb.Error) as error:
                 return _first_line(error)
         return None
+
+
+@lru_cache(maxsize=2)
+def compute_for(seed: int, last_day: date) -> Compute:
+    """The compute with that data; simulators of one process share it, as nothing ever changes it."""
+    return Compute(seed, last_day)
 
 
 def run_query(

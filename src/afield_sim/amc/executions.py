@@ -9,7 +9,7 @@ from .cloud import Account
 from .downloads import METADATA
 from .engine import fixed_result, typed
 from .errors import gateway, no_such_execution, not_compiled, refused
-from .gate import Gate, Reply, Request, send_cut
+from .gate import GATEWAY_TEXT, Gate, Reply, Request, send_cut
 from .listing import Page, read_list_query, take_page
 from .model import CANCELLED, FINAL, SUCCEEDED, Execution
 from .wire import EXECUTIONS, show_execution
@@ -59,7 +59,7 @@ class ExecutionRoutes:
         query = read_list_query(request.http.query)
         fails, cut = request.faults.list_fails, request.faults.list_cut
         if fails and query.page == fails.page and self._account.faults.strikes(fails):
-            raise gateway(fails.status, "Internal server error")
+            raise gateway(fails.status, GATEWAY_TEXT[fails.status])
         page = take_page(
             self._account.executions.places(request.instance_id, query.workflow_id),
             query,

@@ -7,7 +7,9 @@ them it strikes every time. Faults without these fields hold as long as they are
 import random
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, TypeAdapter
+
+from ..counters import Counters
 
 Call = Literal[
     "create", "get", "list", "cancel", "delete", "download_urls", "download",
@@ -21,6 +23,17 @@ class Fault(BaseModel):
     """Base of all faults: unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")
+
+    _place: tuple[str, str] = PrivateAttr(("", ""))
+
+    def put_at(self, key: str, name: str) -> None:
+        """Say under which key and name the fault is set, for counting."""
+        self._place = key, name
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Under which key and name the fault is set."""
+        return self._place
 
 
 class Striking(Fault):
@@ -200,8 +213,9 @@ _instance_faults = TypeAdapter(dict[str, InstanceFaults])
 class FaultBox:
     """The faults that are set now, and the seeded chance that decides."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, counters: Counters) -> None:
         self._seed = seed
+        self._counters = counters
         self.clear()
 
     def clear(self) -> None:
@@ -220,6 +234,10 @@ class FaultBox:
         """Set the faults of every instance named in `plan`; raises pydantic.ValidationError."""
         login = LoginFaults.model_validate(plan[LOGIN]) if LOGIN in plan else self.login
         checked = _instance_faults.validate_python({k: v for k, v in plan.items() if k != LOGIN})
+        for key, faults in (*checked.items(), (LOGIN, login)):
+            for name, fault in faults:
+                if isinstance(fault, Fault):
+                    fault.put_at(key, name)
         self._instances.update(checked)
         self.login = login
 
@@ -236,7 +254,11 @@ class FaultBox:
         left = self.as_json().get(instance_id, {})
         if fault is not None:
             left.pop(fault, None)
-        self.put({instance_id: left if fault is not None else {}})
+            self.put({instance_id: left})
+        elif instance_id == LOGIN:
+            self.login = LoginFaults.NONE
+        else:
+            self._instances.pop(instance_id, None)
 
     def as_json(self) -> dict[str, dict[str, object]]:
         """What is set, with the counts that are left."""
@@ -256,4 +278,6 @@ class FaultBox:
             return False
         if fault.next is not None:
             fault.next -= 1
+        key, name = fault.place
+        self._counters.faults[key][name] += 1
         return True

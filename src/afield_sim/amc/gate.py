@@ -20,7 +20,8 @@ from .faults import Call, InstanceFaults, ServerError, Throttled
 from .settings import InstanceSettings
 from .wire import JSON
 
-_GATEWAY_TEXT = {
+GATEWAY_TEXT = {
+    429: "Too Many Requests",
     500: "Internal server error",
     502: "Bad gateway",
     503: "Service unavailable",
@@ -135,38 +136,36 @@ class Gate:
 
     async def _before(self, call: Call, request: Request) -> None:
         faults = request.faults
-        if faults.slow and not faults.slow.accepted and self._struck(request, "slow", call):
-            await asyncio.sleep(faults.slow.seconds)
-        if self._struck(request, "request_lost", call):
+        if faults.slow and not faults.slow.accepted and self._strikes(faults.slow, call):
+            await self._pause(faults.slow.seconds)
+        if self._strikes(faults.request_lost, call):
             raise ConnectionCutError
-        if faults.denied and self._struck(request, "denied", call):
+        if faults.denied and self._strikes(faults.denied, call):
             raise refused(faults.denied.status, "Unauthorized request.")
-        if faults.throttled and not faults.throttled.accepted and self._struck(request, "throttled", call):
+        if faults.throttled and not faults.throttled.accepted and self._strikes(faults.throttled, call):
             raise throttled(faults.throttled, self._account.clock.now())
-        if faults.server_error and not faults.server_error.accepted and self._struck(request, "server_error", call):
+        if faults.server_error and not faults.server_error.accepted and self._strikes(faults.server_error, call):
             raise broken(faults.server_error)
 
     async def _after(self, call: Call, request: Request, reply: Reply) -> Reply:
         faults = request.faults
-        if faults.slow and faults.slow.accepted and self._struck(request, "slow", call):
-            await asyncio.sleep(faults.slow.seconds)
-        if self._struck(request, "reply_lost", call):
+        if faults.slow and faults.slow.accepted and self._strikes(faults.slow, call):
+            await self._pause(faults.slow.seconds)
+        if self._strikes(faults.reply_lost, call):
             raise ConnectionCutError
-        if faults.throttled and faults.throttled.accepted and self._struck(request, "throttled", call):
+        if faults.throttled and faults.throttled.accepted and self._strikes(faults.throttled, call):
             raise throttled(faults.throttled, self._account.clock.now())
-        if faults.server_error and faults.server_error.accepted and self._struck(request, "server_error", call):
+        if faults.server_error and faults.server_error.accepted and self._strikes(faults.server_error, call):
             raise broken(faults.server_error)
-        if self._struck(request, "unreadable", call):
+        if self._strikes(faults.unreadable, call):
             return Reply(_UNREADABLE, reply.media_type)
-        if call in {"create", "get"} and self._struck(request, "wrapped", call):
+        if call in {"create", "get"} and self._strikes(faults.wrapped, call):
             reply.body = {"workflowExecution": reply.body}
         return reply
 
-    def _struck(self, request: Request, name: str, call: Call) -> bool:
-        struck = self._strikes(getattr(request.faults, name), call)
-        if struck:
-            self._account.counters.faults[request.instance_id][name] += 1
-        return struck
+    async def _pause(self, seconds: float) -> None:
+        self._account.pulse.beat()
+        await asyncio.sleep(seconds)
 
     def _respond(self, reply: Reply, faults: InstanceFaults) -> web.Response:
         request_id = token_hex(10).upper()
@@ -188,12 +187,12 @@ def throttled(fault: Throttled, now: float) -> ApiError:
         headers = {"Retry-After": f"{fault.seconds:g}"}
     elif fault.retry_after == "date":
         headers = {"Retry-After": http_date(now + fault.seconds)}
-    return gateway(429, "Too Many Requests", headers)
+    return gateway(429, GATEWAY_TEXT[429], headers)
 
 
 def broken(fault: ServerError) -> ApiError:
     """The server error a fault asks for."""
-    return gateway(fault.status, _GATEWAY_TEXT[fault.status])
+    return gateway(fault.status, GATEWAY_TEXT[fault.status])
 
 
 def http_date(seconds: float) -> str:

@@ -147,9 +147,9 @@ class Lifecycle:
             self._end(execution, SUCCEEDED, None, due)
             return
         self._waiting[execution.instance_id].append(execution.id)
-        self._fill(due)
+        self.fill(due)
 
-    def _fill(self, now: float) -> None:
+    def fill(self, now: float) -> None:
         """Give free slots to those that wait, in the order of their arrival."""
         busy = sum(len(running) for running in self._running.values())
         for instance_id, waiting in self._waiting.items():
@@ -223,7 +223,7 @@ class Lifecycle:
             self._computing.discard(execution.id)
             if self._runner is not None:
                 self._runner.stop(execution.id)
-        self._fill(now)
+        self.fill(now)
 
     def _change(self, execution: Execution, status: str, reason: str | None, now: float) -> None:
         execution.status = status

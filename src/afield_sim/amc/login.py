@@ -50,6 +50,7 @@ class LoginRoutes:
     async def _strike(self, faults: LoginFaults) -> None:
         strikes = self._account.faults.strikes
         if faults.slow and strikes(faults.slow):
+            self._account.pulse.beat()
             await asyncio.sleep(faults.slow.seconds)
         if strikes(faults.request_lost):
             raise ConnectionResetError

@@ -57,12 +57,11 @@ class AmcService:
         self._alarm = asyncio.create_task(self._move_on())
 
     async def stop(self) -> None:
-        """Stop moving, stop the queries, close the data."""
+        """Stop moving, stop the queries."""
         if self._alarm is not None:
             self._alarm.cancel()
             await asyncio.wait([self._alarm])
         await self.account.runner.close()
-        self.account.compute.close()
 
     async def _move_on(self) -> None:
         """Settle whenever something is due; every change wakes it up to look when that is."""

@@ -20,7 +20,7 @@ MAX_PATIENCE = timedelta(hours=1)  # a longer Retry-After is a mistake
 class Trouble(StrEnum):
     """Why there is no reply."""
 
-    NO_TOKEN = "no_token"  # nothing was sent
+    NO_TOKEN = "no_token"  # noqa: S105 - no password; nothing was sent
     NOT_CONNECTED = "not_connected"  # nothing was sent
     NO_REPLY = "no_reply"  # sent, at least in part; nobody knows what became of it
 
@@ -118,9 +118,7 @@ def parse_retry_after(text: str | None, now: datetime) -> timedelta | None:
     except ValueError:
         when = parse_http_date(text)
         return None if when is None else min(max(when - now, timedelta()), MAX_PATIENCE)
-    if not 0 <= seconds:
-        return None
-    return timedelta(seconds=min(seconds, MAX_PATIENCE.total_seconds()))
+    return timedelta(seconds=min(seconds, MAX_PATIENCE.total_seconds())) if seconds >= 0 else None
 
 
 def parse_http_date(text: str) -> datetime | None:

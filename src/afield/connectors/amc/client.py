@@ -35,12 +35,14 @@ class AmcClient:
         self.clock: Clock = context.clock
         self.remote_clock = RemoteClock()
         self.calls = 0
-        self.throttled: list[timedelta | None] = []  # the Retry-After of each 429 so far
+        self.throttled = 0  # how many of them were answered 429
+        self.patience: timedelta | None = None  # the last Retry-After among those
         self._target = context.name
         self._login = LoginWithAmazon(self.session, address.token_url, context.name, context.clock)
         self._tokens = context.tokens
-        self._root = URL(address.base_url)
-        self._reporting = f"{address.base_url}/amc/reporting/{quote(address.instance_id, safe='')}"
+        self._root = address.base_url
+        self._instance = quote(address.instance_id, safe="")
+        self._reporting = f"{address.base_url}/amc/reporting/{self._instance}"
         self._client_id = context.secret.get("client_id", "")
         self._account = {
             "Amazon-Advertising-API-AdvertiserId": address.entity_id,
@@ -60,9 +62,11 @@ class AmcClient:
     def workflows_url(self, workflow_id: str = "") -> URL:
         return self._resource("workflows", workflow_id)
 
-    def account_url(self, path: str) -> URL:
-        """Of a resource that belongs to no instance: accounts, instances."""
-        return self._root / path
+    def accounts_url(self) -> URL:
+        return URL(f"{self._root}/amc/accounts")
+
+    def instance_url(self) -> URL:
+        return URL(f"{self._root}/amc/instances/{self._instance}", encoded=True)
 
     def _resource(self, *path: str) -> URL:
         parts = "/".join(quote(one, safe="") for one in path if one)
@@ -89,11 +93,13 @@ class AmcClient:
         data = None if body is None else orjson.dumps(body)
         try:
             token = await self.token()
-            answer = await self._send(method, url, query, data, self._signed(token, media), starts_work)
+            headers = self._signed(token, media)
+            answer = await self._send(method, url, query, data, headers=headers, starts_work=starts_work)
             if isinstance(answer, Reply) and answer.status == 401:
                 log.info("amc.token_rejected", target=self._target, request_id=answer.request_id)
                 token = await self._tokens.token(self._login.refresh, rejected=token)
-                answer = await self._send(method, url, query, data, self._signed(token, media), starts_work)
+                headers = self._signed(token, media)
+                answer = await self._send(method, url, query, data, headers=headers, starts_work=starts_work)
         except TokenUnavailableError as error:
             return Failed(Trouble.NO_TOKEN, error.message, error.retry_after)
         return answer
@@ -119,6 +125,7 @@ class AmcClient:
         url: URL,
         query: Mapping[str, str] | None,
         data: bytes | None,
+        *,
         headers: Mapping[str, str],
         starts_work: bool,
     ) -> Answer:
@@ -150,7 +157,8 @@ class AmcClient:
         patience = parse_retry_after(headers.get("Retry-After"), self.remote_clock.there(now))
         reply = Reply(response.status, body, request_id[:64], patience)
         if reply.status == 429:
-            self.throttled.append(patience)
+            self.throttled += 1
+            self.patience = patience
         tell = log.debug if reply.ok else log.info
         tell("amc.call", target=self._target, call=f"{method} {url.path}", status=reply.status, request_id=request_id)
         return reply

@@ -15,6 +15,9 @@ from afield.model.execution import Reason
 
 _CLEAR_NO = frozenset({400, 401, 403, 404, 405, 406, 410, 411, 413, 414, 415, 422})
 
+MAY_BE_SAVED = frozenset({"no_reply", "remote_error", "unexpected_reply"})
+"""Reasons for which a workflow that was not saved, as far as we know, may be there all the same."""
+
 
 class Naming(Enum):
     """The saved workflow that names an attempt."""

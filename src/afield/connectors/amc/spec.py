@@ -201,12 +201,12 @@ class AmcSpec(StrictModel):
     sql_query: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
     workflow_name: str | None = None  # a label for people; AMC never sees it
     time_window: TimeWindow = TimeWindow()
-    parameter_values: dict[ParameterName, ParameterValue] = {}
-    input_parameters: Annotated[list[InputParameter], Field(max_length=100)] = []  # missing ones are declared as text
+    parameter_values: dict[ParameterName, ParameterValue] = Field(default_factory=dict)
+    input_parameters: list[InputParameter] = Field(default_factory=list, max_length=100)  # undeclared ones are text
     timeout_seconds: Annotated[int, Field(ge=900, le=86400)] | None = None  # AMC's own default is 6 hours
     dry_run: bool = False  # AMC checks the query and computes nothing
     ignore_data_gaps: bool = False
     disable_aggregation_controls: bool = False  # sandboxes only
     require_synthetic_data: bool = False  # sandboxes only
     privacy_filter: PrivacyFilter = PrivacyFilter.REMOVE_ROWS
-    advertisers: list[Advertiser] = []
+    advertisers: list[Advertiser] = Field(default_factory=list)

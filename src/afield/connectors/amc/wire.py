@@ -154,6 +154,7 @@ _ECHOED = (
     "workflowExecutionTimeoutSeconds",
     "lastUpdatedTime",
     "executionTime",
+    "outputColumns",
 )
 
 
@@ -236,10 +237,9 @@ def parse_page(body: bytes) -> Page | None:
     return Page(found, token if isinstance(token, str) and token else None, len(entries) - len(found))
 
 
-def parse_columns(body: bytes) -> tuple[OutputColumn, ...]:
+def output_columns(entry: Entry) -> tuple[OutputColumn, ...]:
     """The output columns of a finished execution, as far as AMC tells them."""
-    value = unwrapped(body, "workflowExecution")
-    columns = value.get("outputColumns") if value is not None else None
+    columns = entry.echo.get("outputColumns")
     rows = [one for one in columns if isinstance(one, dict)] if isinstance(columns, list) else []
     return tuple(OutputColumn(str(one.get("name", "")), str(one.get("dataType", ""))) for one in rows)
 

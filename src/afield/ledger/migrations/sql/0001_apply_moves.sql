@@ -27,7 +27,7 @@ create type afield.move_v1 as (
     data            jsonb
 );
 
-create function afield.read_moves_v1(moves jsonb) returns afield.move_v1[] language sql immutable as $$
+create function afield.read_moves_v1(moves jsonb) returns afield.move_v1[] language sql stable as $$
     select array_agg(row(
         m.ord, m.round, m.id, m.x, m.f, m.t,
         m.f <> m.t, m.f <> m.t and m.t = 'submitting', m.f = 'lost' and m.t = 'queued',
@@ -85,38 +85,49 @@ end $$;
 
 create function afield.apply_round_v1(items afield.move_v1[], this_round integer, newest bigint, again boolean)
 returns table (ord integer, verdict text, state text, seq bigint)
-language sql
+language plpgsql
 as $$
-with compared as (
-    select m.*, x.tenant_id, x.target_id, x.state as found, rule.outcome, told.seq as told_seq,
-        case
-            when x.id is null then 'missing'
-            when told.seq is not null then 'repeated'
-            when m.epoch <> t.epoch then 'stale_epoch'
-            when x.state <> m.expect or x.attempt <> m.attempt - m.starts::integer then 'stale_state'
-            when m.changes and rule.from_state is null then 'forbidden'
-            when h.execution_id <> m.execution_id then 'owned'
-            else 'applied'
-        end as said
+#variable_conflict use_column
+begin
+return query
+with compared as materialized (
+    select m.*, x.tenant_id, x.target_id, x.state as found, t.epoch as current_epoch, x.attempt as current_attempt,
+        rule.from_state is not null or not m.changes as allowed, rule.outcome,
+        case when again then (
+            select e.seq from afield.event e where e.execution_id = m.execution_id and e.move_id = m.move_id
+        ) end as told_seq,
+        -- A subquery of its own, so that the index is asked for both columns, however small the table was at planning.
+        case when m.handle is not null then (
+            select h.execution_id from afield.handle h where h.target_id = x.target_id and h.handle = m.handle
+        ) end as owner
     from unnest(items) m
     left join afield.execution x on x.id = m.execution_id
     left join afield.target t on t.id = x.target_id
     left join afield.move_rule rule on rule.from_state = m.expect and rule.to_state = m.goal
-    left join afield.handle h on h.target_id = x.target_id and h.handle = m.handle
-    left join lateral (
-        select e.seq from afield.event e where again and e.execution_id = m.execution_id and e.move_id = m.move_id
-    ) told on true
     where m.round = this_round
-), judged as materialized (
-    -- Of several that claim one new handle together, the first gets it.
+), said as (
     select c.*, case
-        when said = 'applied' and handle is not null
-             and row_number() over (partition by target_id, handle, said order by ord) > 1 then 'owned'
-        else said
-    end as verdict
+        when target_id is null then 'missing'
+        when told_seq is not null then 'repeated'
+        when epoch <> current_epoch then 'stale_epoch'
+        when found <> expect or current_attempt <> attempt - starts::integer then 'stale_state'
+        when not allowed then 'forbidden'
+        when owner <> execution_id then 'owned'
+        else 'applied'
+    end as answer
     from compared c
-), made as materialized (
-    select j.*, newest + row_number() over (order by ord) as seq from judged j where verdict = 'applied'
+), judged as (
+    -- Of several that claim one new handle together, the first gets it.
+    select s.*, case
+        when answer = 'applied' and handle is not null
+             and row_number() over (partition by target_id, handle, answer order by ord) > 1 then 'owned'
+        else answer
+    end as verdict
+    from said s
+), numbered as materialized (
+    select j.*, newest + count(*) filter (where verdict = 'applied') over (order by ord) as seq from judged j
+), made as (
+    select n.* from numbered n where verdict = 'applied'
 ), changed as (
     update afield.execution x set
         state = m.goal,
@@ -169,9 +180,9 @@ with compared as (
            m.expect, m.goal, m.attempt, m.epoch, m.actor, m.reason_code, m.reason_text, m.data, m.move_id
     from made m
 )
-select j.ord,
-       case when j.verdict = 'repeated' then 'applied' else j.verdict end,
-       case when j.verdict = 'applied' then j.goal else j.found end,
-       coalesce(m.seq, j.told_seq)
-from judged j left join made m on m.ord = j.ord
-$$;
+select n.ord,
+       case when n.verdict = 'repeated' then 'applied' else n.verdict end,
+       case when n.verdict = 'applied' then n.goal else n.found end,
+       case when n.verdict = 'applied' then n.seq else n.told_seq end
+from numbered n;
+end $$;

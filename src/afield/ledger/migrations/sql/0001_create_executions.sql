@@ -2,7 +2,7 @@
 create function afield.read_new_v1(items jsonb)
 returns table (ord integer, id uuid, tenant uuid, target uuid, key text, resubmit text, timeout_s double precision,
                at timestamptz, labels jsonb, spec jsonb)
-language sql immutable as $$
+language sql stable as $$
     select i.ord::integer, i.id, i.tenant, i.target, i.key, i.resubmit, i.timeout_s, i.at, i.labels, i.spec
     from rows from (jsonb_to_recordset(items) as (
         id uuid, tenant uuid, target uuid, key text, resubmit text, timeout_s double precision, at timestamptz,
@@ -17,7 +17,8 @@ $$;
 --   id_used          the id was
 --   missing_target   the tenant has no such target
 -- A refused item does not touch its neighbours.
-create function afield.create_executions_v1(items jsonb)
+-- `again`: the batch was sent before and its answer lost; what it had recorded is new, not replayed.
+create function afield.create_executions_v1(items jsonb, again boolean default false)
 returns table (ord integer, verdict text, execution_id uuid)
 language plpgsql
 set enable_seqscan = off
@@ -58,8 +59,9 @@ begin
     select i.ord,
         case
             when t.id is null then 'missing_target'
-            when x.id = any (made) and i.ord = min(i.ord) over (partition by i.id) then 'created'
-            when (x.tenant_id, x.target_id, x.spec, x.labels) = (i.tenant, i.target, i.spec, i.labels) then 'replayed'
+            when x.id = i.id and x.id = any (made) and i.ord = min(i.ord) over (partition by i.id) then 'created'
+            when (x.tenant_id, x.target_id, x.spec, x.labels) = (i.tenant, i.target, i.spec, i.labels)
+                then case when again and x.id = i.id and x.created_at = i.at then 'created' else 'replayed' end
             when k.id is not null then 'key_used'
             else 'id_used'
         end,

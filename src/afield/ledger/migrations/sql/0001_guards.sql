@@ -32,19 +32,26 @@ create function afield.tell_v1(last_seq bigint) returns void language sql as $$
     select pg_notify('afield_events', tell_v1.last_seq::text)
 $$;
 
--- Write one event that is no move; returns its number.
+-- Write one event that is no move; returns its number. `token`, if given, names this writing, so that one that is
+-- repeated after a lost answer is recognised.
 create function afield.write_event_v1(
     at timestamptz, kind text, tenant_id uuid, target_id uuid, execution_id uuid, attempt integer, epoch bigint,
-    actor text, reason_code text, reason_text text, data jsonb
+    actor text, reason_code text, reason_text text, data jsonb, token bigint
 ) returns bigint language plpgsql as $$
 declare
     number bigint;
+    found_seq bigint;
 begin
     perform afield.lock_feed_v1();
-    select last_seq + 1 into strict number from afield.feed;
-    insert into afield.event (
-        seq, at, kind, tenant_id, target_id, execution_id, attempt, epoch, actor, reason_code, reason_text, data)
-    values (number, at, kind, tenant_id, target_id, execution_id, attempt, epoch, actor, reason_code, reason_text, data);
+    select f.last_seq + 1 into strict number from afield.feed f;
+    select e.seq into found_seq from afield.event e
+    where e.target_id = write_event_v1.target_id and e.seq > number - 10000 and e.move_id = token;
+    if found_seq is not null then
+        return found_seq;
+    end if;
+    insert into afield.event
+    values (number, at, kind, tenant_id, target_id, execution_id, null, null, attempt, epoch, actor, reason_code,
+            reason_text, coalesce(data, '{}'), token);
     perform afield.tell_v1(number);
     return number;
 end $$;

@@ -101,7 +101,7 @@ create table afield.handle (
     handle       text not null,
     execution_id uuid not null,
     tenant_id    uuid not null,
-    primary key (target_id, handle)
+    primary key (handle, target_id)
 );
 create index handle_of_execution on afield.handle (execution_id);
 

@@ -22,7 +22,7 @@ depends_on = None
 
 def upgrade() -> None:
     database: psycopg.Connection[tuple[object, ...]] = op.get_bind().connection.driver_connection  # type: ignore[assignment]
-    for part in ("tables", "guards", "apply_moves", "create_executions"):
+    for part in ("tables", "guards", "apply_moves", "create_executions", "driving", "findings"):
         sql = resources.files("afield.ledger.migrations") / "sql" / f"0001_{part}.sql"
         database.execute(sql.read_bytes())
     database.execute("insert into afield.tenant (id, name) values (%s, 'default')", [DEFAULT_TENANT])

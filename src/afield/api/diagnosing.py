@@ -1,0 +1,67 @@
+"""Diagnosing: why does it not work? Reads only."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from afield import diagnoses
+from afield.api.bodies import Given, Shown
+from afield.api.executions import ExecutionId
+from afield.api.runtime import KernelDep, TenantDep
+from afield.api.targets import TargetName
+from afield.connectors.base import CheckVerdict
+from afield.diagnose.diagnosis import Diagnosis, to_json
+
+router = APIRouter(tags=["diagnose"])
+
+
+class RungBody(Shown):
+    """One check: what was asked, what came back (without secrets), what to do next."""
+
+    name: str
+    verdict: CheckVerdict
+    asked: str
+    answered: str
+    next_step: str
+    cause: str
+    seconds: float
+
+
+class DiagnosisBody(Shown):
+    """All checks in order, and one sentence: the most likely cause and the next step."""
+
+    subject: str
+    verdict: CheckVerdict
+    sentence: str
+    rungs: list[RungBody]
+
+    @classmethod
+    def of(cls, diagnosis: Diagnosis) -> Self:
+        return cls.model_validate(to_json(diagnosis))
+
+
+class DiagnoseBody(Given):
+    """Which checks may do more than read."""
+
+    intrusive: Annotated[
+        tuple[str, ...], Field(max_length=20, description="Names of intrusive checks; refused while something runs.")
+    ] = ()
+
+
+@router.post("/targets/{target}/diagnose")
+async def diagnose_target(
+    target: TargetName, kernel: KernelDep, tenant_id: TenantDep, body: DiagnoseBody | None = None
+) -> DiagnosisBody:
+    """Climb the target's ladder of checks. Changes nothing."""
+    found = await kernel.find_target(target, tenant_id)
+    return DiagnosisBody.of(await diagnoses.of_target(kernel, found, (body or DiagnoseBody()).intrusive))
+
+
+@router.post("/executions/{execution_id}/diagnose")
+async def diagnose_execution(execution_id: ExecutionId, kernel: KernelDep, tenant_id: TenantDep) -> DiagnosisBody:
+    """Why an execution is where it is, and what happens to it next. Changes nothing."""
+    execution = await kernel.ledger.execution(execution_id, tenant_id)
+    return DiagnosisBody.of(await diagnoses.of_execution(kernel, execution))

@@ -1,0 +1,113 @@
+"""Whatever is done to them, both ledgers answer the same and hold the same."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ledger_world import T0, World, at, make_world
+
+from afield.ledger.base import EventFilter
+from afield.ledger.memory import MemoryLedger
+from afield.ledger.postgres import PostgresLedger
+from afield.model.execution import Execution, Move, NewExecution, Reason
+from afield.model.ids import uuid7
+from afield.model.states import ExecutionState, OutputState
+from afield.model.target import DEFAULT_TENANT
+
+ROWS = 3
+
+states = st.sampled_from(ExecutionState)
+times = st.integers(1, 9).map(at)
+steps = st.fixed_dictionaries(
+    {
+        "row": st.integers(0, ROWS - 1),
+        "to": states,
+        "expect": st.none() | states,  # None: what it is
+        "attempt_off": st.sampled_from([0, 0, 0, 0, 1, -1]),
+        "fields": st.fixed_dictionaries(
+            {"at": times},
+            optional={
+                "epoch": st.sampled_from([1, 1, 1, 7]),
+                "reason": st.builds(Reason, st.sampled_from("ab"), st.sampled_from(["", "text"])),
+                "handle": st.sampled_from(["h1", "h2"]),
+                "remote_status": st.sampled_from(["RUNNING", "PUBLISHING"]),
+                "retry_at": times,
+                "failures": st.integers(0, 3),
+                "deadline_at": times,
+                "cancel_asked_at": times,
+                "output_state": st.sampled_from(OutputState),
+                "output": st.just({"rows": 3}),
+                "adopted_attempt": st.integers(1, 2),
+            },
+        ),
+    }
+)
+
+
+def move_of(row: Execution, step: dict[str, Any]) -> Move:
+    expect = step["expect"] or row.state
+    starts = step["to"] is ExecutionState.SUBMITTING and expect is not ExecutionState.SUBMITTING
+    attempt = row.attempt + starts + step["attempt_off"]
+    return Move(execution_id=row.id, expect=expect, to=step["to"], attempt=attempt, **step["fields"])
+
+
+class Standing:
+    """A clock that stands still, so that both ledgers write the same times."""
+
+    def now(self) -> datetime:
+        return T0
+
+    async def wait(self, wake: asyncio.Event, until: datetime) -> bool:
+        raise NotImplementedError
+
+
+async def picture(world: World, ids: list[UUID]) -> list[Any]:
+    """All that can be seen of the executions; the targets differ, everything else must not."""
+    ledger, here, nowhere = world.ledger, world.target.id, UUID(int=0)
+    rows = [replace(await ledger.execution(i), target_id=nowhere) for i in ids]
+    tries = [await ledger.attempts(i) for i in ids]
+    late = await ledger.late_attempts(here, T0)
+    wanted = EventFilter(tenant_id=DEFAULT_TENANT, target_id=here)
+    events = [replace(e, seq=0, target_id=nowhere) for e in await ledger.events(wanted, limit=10_000)]
+    outstanding = [row.id for row in await ledger.outstanding(here, 2)]
+    intents = await ledger.intents(ids)
+    return [rows, tries, late, events, outstanding, intents, await ledger.owners(here, ["h1", "h2"])]
+
+
+async def play(postgres: PostgresLedger, script: list[dict[str, Any]]) -> None:
+    name = str(uuid7())
+    worlds = [await make_world(ledger, name=name) for ledger in (MemoryLedger(Standing()), postgres)]
+    ids = [uuid7() for _ in range(ROWS)]
+    for world in worlds:
+        for i in ids:
+            new = NewExecution(id=i, tenant_id=DEFAULT_TENANT, target_id=world.target.id, spec={"n": i.hex})
+            await world.ledger.create(new)
+    for step in script:
+        answers = []
+        for world in worlds:
+            row = await world.ledger.execution(ids[step["row"]])
+            answer = await world.ledger.apply(move_of(row, step))
+            answers.append((answer.verdict, answer.state, answer.seq is None))
+        assert answers[0] == answers[1], step
+    assert await picture(worlds[0], ids) == await picture(worlds[1], ids)
+
+
+def test_both_ledgers_agree(database_url: str) -> None:
+    with asyncio.Runner() as runner:
+        postgres = runner.run(PostgresLedger.open(database_url, clock=Standing()))
+
+        @settings(max_examples=40, deadline=None)
+        @given(st.lists(steps, min_size=1, max_size=20))
+        def agree(script: list[dict[str, Any]]) -> None:
+            runner.run(play(postgres, script))
+
+        try:
+            agree()
+        finally:
+            runner.run(postgres.close())

@@ -1,0 +1,64 @@
+"""A skipped test fails in CI, and only there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from project_tree import ROOT
+
+_SKIPPING = {
+    "mark": """
+import pytest
+@pytest.mark.skip(reason='why')
+def test_it(): pass
+""",
+    "call": "import pytest\ndef test_it(): pytest.skip('why')\n",
+    "fixture": """
+import pytest
+@pytest.fixture
+def fixture(): pytest.skip('why')
+def test_it(fixture): pass
+""",
+    "module": "import pytest\npytest.skip('why', allow_module_level=True)\n",
+    "import": "import pytest\npytest.importorskip('no_such_module')\ndef test_it(): pass\n",
+}
+_XFAIL = """
+import pytest
+@pytest.mark.xfail(reason='known')
+def test_it(): assert False
+"""
+
+
+def _run(folder: Path, source: str, ci: str) -> subprocess.CompletedProcess[str]:
+    shutil.copy(ROOT / "conftest.py", folder)
+    (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    (folder / "test_it.py").write_text(f"{source}\ndef test_other(): pass\n", encoding="utf-8")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "CI"))}
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "."],
+        cwd=folder,
+        env=environment | {"CI": ci},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("source", _SKIPPING.values(), ids=_SKIPPING)
+def test_a_skip_fails_in_ci(tmp_path: Path, source: str) -> None:
+    result = _run(tmp_path, source, "true")
+    assert result.returncode in {1, 2}, result.stdout
+    assert "skipped, which CI does not allow" in result.stdout
+
+
+def test_a_skip_is_fine_elsewhere(tmp_path: Path) -> None:
+    assert _run(tmp_path, _SKIPPING["mark"], "").returncode == 0
+
+
+def test_an_expected_failure_is_no_skip(tmp_path: Path) -> None:
+    assert _run(tmp_path, _XFAIL, "true").returncode == 0

@@ -1,0 +1,9 @@
+from __future__ import annotations
+
+import pytest
+from ledger_world import Bench, make_bench
+
+
+@pytest.fixture
+async def bench() -> Bench:
+    return await make_bench()
