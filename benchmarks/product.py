@@ -23,6 +23,8 @@ from afield.model.target import DEFAULT_TENANT, Target
 from afield.telemetry.logs import set_up_logs
 from benchmarks.work import SQL, Cost, Task, measured
 
+KEY = "a passphrase for benchmarks only"
+
 
 def limits(task: Task) -> JsonObject:
     """The target's settings."""
@@ -47,9 +49,8 @@ def address(task: Task) -> JsonObject:
 
 
 def settings_of(task: Task) -> Settings:
-    """The process's settings. The key is for this run only."""
-    key = SecretStr("a passphrase for benchmarks only")
-    return Settings(database_url=SecretStr(task.database_url), home=Path(task.folder), secret_key=key)
+    """The process's settings."""
+    return Settings(database_url=SecretStr(task.database_url), home=Path(task.folder), secret_key=SecretStr(KEY))
 
 
 async def add_target(kernel: Kernel, task: Task, settings: JsonObject) -> Target:

@@ -31,11 +31,20 @@ def server_url() -> Iterator[str]:
     home = Path(tempfile.mkdtemp(prefix="afield-tests-"))
     url = asyncio.run(embedded.ensure_started(home))
     try:
+        _hurry(url)
         asyncio.run(migrate(url))
         yield url
     finally:
         asyncio.run(embedded.stop(home))
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _hurry(url: str) -> None:
+    """Tests that share this server never crash it, so it need not wait for the disk."""
+    with psycopg.connect(url, autocommit=True) as admin:
+        admin.execute("alter system set fsync = off")
+        admin.execute("alter system set autovacuum = off")
+        admin.execute("select pg_reload_conf()")
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ class World:
     async def remote_executions(self, ids: list[UUID]) -> dict[UUID, int]:
         """How many executions each intent really produced, counted at the simulator."""
         ran = await self.sim.admin.executions()
-        keys = (parse_attempt_key(one["workflowId"]) for one in ran)
+        keys = (parse_attempt_key(one["workflow_id"]) for one in ran)
         counts = Counter(key[0] for key in keys if key is not None)
         return {execution_id: counts[execution_id] for execution_id in ids}
 

@@ -20,7 +20,7 @@ from afield.faultpoints import FaultPoint
 from afield.model.states import ExecutionState, OutputState
 
 SCHEDULES = 200
-AT_ONCE = 6
+AT_ONCE = 8
 INSTANCES = 4
 DRIVER_POINTS = [point for point in FaultPoint if point is not FaultPoint.DURING_REPAIR]  # a driver makes no repairs
 
@@ -77,7 +77,10 @@ async def one_schedule(world: World, context: ForkServerContext, seed: int) -> l
 
 @pytest.mark.crash
 @pytest.mark.timeout(480)
-async def test_every_intent_runs_once_whatever_crashes(database_url: str, tmp_path: Path) -> None:
+async def test_every_intent_runs_once_whatever_crashes(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))  # the fork server does not inherit sys.path
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["crash_victim"])
     async with crash_world(database_url, tmp_path, instances=INSTANCES) as world:

@@ -1,4 +1,7 @@
-"""A process that creates executions and moves each once: `ledger_writer.py URL TARGET COUNT`."""
+"""A process that creates executions and moves each once: `ledger_writer.py URL TARGET COUNT`.
+
+It says `ready`, waits for a line, and then writes in small batches, so that several of them get in each other's way.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ from afield.model.target import DEFAULT_TENANT
 
 
 async def main(url: str, target_id: UUID, count: int) -> None:
-    async with await PostgresLedger.open(url) as ledger:
+    async with await PostgresLedger.open(url, batch=2) as ledger:
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        await asyncio.to_thread(sys.stdin.readline)
 
         async def one() -> None:
             new = NewExecution(id=uuid7(), tenant_id=DEFAULT_TENANT, target_id=target_id, spec={})

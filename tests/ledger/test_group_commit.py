@@ -149,4 +149,3 @@ async def test_a_dropped_connection_costs_a_pause(
 async def test_without_a_database_callers_are_told() -> None:
     with pytest.raises(UnavailableError, match="does not answer"):
         await PostgresLedger.open("postgresql://nobody@127.0.0.1:1/none", patience=0.1)
-

@@ -82,22 +82,30 @@ async def test_an_event_that_is_no_move(world: World) -> None:
         await world.ledger.note_event(EventKind.REPAIRED, target_id=uuid7(), at=at(1), actor="ada")
 
 
-async def write_elsewhere(url: str, target_id: UUID, count: int) -> None:
-    process = await asyncio.create_subprocess_exec(sys.executable, str(WRITER), url, str(target_id), str(count))
-    assert await process.wait() == 0
+async def start_writer(url: str, target_id: UUID, count: int) -> asyncio.subprocess.Process:
+    pipe = asyncio.subprocess.PIPE
+    command = (sys.executable, str(WRITER), url, str(target_id), str(count))
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"ready\n"
+    return process
+
+
+async def let_write(process: asyncio.subprocess.Process) -> None:
+    await process.communicate(b"\n")
+    assert process.returncode == 0
 
 
 async def test_a_follower_sees_all_of_several_processes_in_order(
     postgres_world: World, database_url: str, ledger: PostgresLedger
 ) -> None:
     """Whoever reads up to n must never meet a number below n later: writers in three processes try to make it so."""
-    count = 40
+    count = 150
     async with aclosing(ledger.follow(ALL, after=0)) as events:  # type: ignore[type-var]
         following = asyncio.create_task(take(events, 2 * count * 2 + count))
+        writers = [await start_writer(database_url, postgres_world.target.id, count) for _ in range(2)]
         own = [postgres_world.execution() for _ in range(count)]
-        await asyncio.gather(
-            *own, *[write_elsewhere(database_url, postgres_world.target.id, count) for _ in range(2)]
-        )
+        await asyncio.gather(*own, *[let_write(writer) for writer in writers])
         seen = [event.seq for event in await following]
     assert seen == list(range(1, len(seen) + 1))
     assert await ledger.last_seq() == len(seen)
@@ -106,5 +114,5 @@ async def test_a_follower_sees_all_of_several_processes_in_order(
 async def test_a_driver_is_woken_by_another_process(postgres_world: World, database_url: str) -> None:
     wake = asyncio.Event()
     with postgres_world.ledger.waking(postgres_world.target.id, wake):
-        await write_elsewhere(database_url, postgres_world.target.id, 1)
+        await let_write(await start_writer(database_url, postgres_world.target.id, 1))
         await asyncio.wait_for(wake.wait(), 10)

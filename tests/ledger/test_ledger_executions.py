@@ -95,7 +95,9 @@ async def add_tenant(ledger: Ledger, database_url: str | None) -> World:
     return await make_world(ledger, tenant)
 
 
-async def test_a_tenant_sees_nothing_of_another(any_ledger: Ledger, world: World, request: pytest.FixtureRequest) -> None:
+async def test_a_tenant_sees_nothing_of_another(
+    any_ledger: Ledger, world: World, request: pytest.FixtureRequest
+) -> None:
     url = request.getfixturevalue("database_url") if isinstance(any_ledger, PostgresLedger) else None
     other = await add_tenant(any_ledger, url)
     ours, theirs = world.target.tenant_id, other.target.tenant_id

@@ -121,7 +121,13 @@ async def test_times_of_a_life(world: World) -> None:
 async def test_a_note_changes_fields_and_no_state(world: World) -> None:
     row = await world.execution(S.RUNNING)
     noted = await world.step(
-        row, S.RUNNING, at=at(9), remote_status="PUBLISHING", reason=Reason("odd", "Says so."), failures=2, retry_at=at(50)
+        row,
+        S.RUNNING,
+        at=at(9),
+        remote_status="PUBLISHING",
+        reason=Reason("odd", "Says so."),
+        failures=2,
+        retry_at=at(50),
     )
     assert (noted.state_at, noted.updated_at, noted.remote_seen_at) == (row.state_at, at(9), at(9))
     assert (noted.remote_status, noted.reason, noted.failures) == ("PUBLISHING", Reason("odd", "Says so."), 2)

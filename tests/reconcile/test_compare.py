@@ -417,6 +417,31 @@ def test_one_entry_that_exactly_fits_two_rows_is_adopted_by_neither() -> None:
     assert [(f.kind, f.why) for f in findings] == [(K.AMBIGUOUS, W.SEVERAL)] * 3
 
 
+def test_what_is_proven_to_be_ones_is_not_possibly_anothers() -> None:
+    def by_name_or_query(intent: Intent, entry: Entry) -> Match:
+        if entry.name == intent.key:
+            return Match.EXACT
+        return Match.POSSIBLE if entry.echo == intent.spec else Match.NO
+
+    rows = [row(1, S.UNCONFIRMED), row(2, S.UNCONFIRMED)]
+    findings = compare(sides(rows, [entry("x", name=key(1), echo={"what": "q"})], match=by_name_or_query))
+    assert {(f.execution_id, f.why) for f in findings} == {
+        (execution_id(1), W.UNCONFIRMED),
+        (execution_id(2), W.ABSENT),
+    }
+
+
+def test_what_one_held_before_is_not_possibly_anothers() -> None:
+    rows = [row(1, S.RUNNING, attempt=2), row(2, S.UNCONFIRMED)]
+    held = {"h1": execution_id(1), "before": execution_id(1)}
+    findings = compare(sides(rows, [entry("h1"), entry("before", echo={"what": "q"})], owners=held))
+    assert {f.execution_id or f.handle: f.why for f in findings} == {
+        execution_id(1): W.AGREED,
+        execution_id(2): W.ABSENT,
+        "before": W.SURPLUS,
+    }
+
+
 def test_a_live_row_without_an_id_can_be_given_one() -> None:
     bare = row(1, S.RUNNING, attempt=1, handle=None)
     finding = only(compare(sides([bare], [entry("x", name=key(1))])))
@@ -483,6 +508,15 @@ def test_what_a_row_held_before_it_was_sent_again_is_a_late_arrival() -> None:
     again = row(1, S.QUEUED, attempt=1)
     finding = only(compare(sides([again], [entry("before")], owners={"before": again.id})))
     assert (finding.kind, finding.why, finding.handle) == (K.MISSING_REMOTE_ID, W.LATE_ARRIVAL, "before")
+
+
+@pytest.mark.parametrize(("there", "offered"), [(R.RUNNING, False), (R.SUCCEEDED, False), (R.CANCELLED, True)])
+def test_nothing_is_sent_again_while_a_twin_does_the_work(there: RemoteState, offered: bool) -> None:
+    """The accepted one of two vanished, and the other one is there."""
+    findings = compare(sides([row(1, S.RUNNING)], [entry("twin", there, name=key(1))]))
+    gone = next(f for f in findings if f.execution_id)
+    assert gone.kind is K.LOCAL_ONLY
+    assert (H.RESUBMIT in {r.kind for r in gone.repairs}) is offered
 
 
 def test_a_stopped_surplus_needs_nobody() -> None:

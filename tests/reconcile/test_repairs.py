@@ -84,6 +84,15 @@ async def test_a_late_arrival_is_tied_to_its_own_attempt(bench: Bench) -> None:
     assert (after.state, after.handle, attempt.handle, attempt.outcome) == (S.RUNNING, "late", "late", "accepted")
 
 
+async def test_adopting_an_earlier_attempt_says_which_one(bench: Bench) -> None:
+    row = await bench.add(S.UNCONFIRMED)
+    await bench.walk(row.id, S.QUEUED, S.SUBMITTING, S.UNCONFIRMED, at=NOW - 30 * MINUTE)
+    bench.world.put(entry("late", name=attempt_key(row.id, 1)))
+    await bench.repair(await bench.scan())
+    outcomes = {one.number: (one.handle, one.outcome) for one in await bench.ledger.attempts(row.id)}
+    assert outcomes == {1: ("late", "accepted"), 2: (None, "unknown")}
+
+
 async def test_a_rescued_row_is_followed_again(bench: Bench) -> None:
     row = await bench.add(S.RUNNING, handle="h")
     await bench.walk(row.id, S.LOST, at=NOW - MINUTE)
@@ -102,6 +111,24 @@ async def test_resubmit_only_on_request_and_after_retiring(bench: Bench, state: 
     assert bench.world.retired == [row.key]
     after = await bench.ledger.execution(row.id)
     assert (after.state, after.reason.code if after.reason else "") == (S.QUEUED, "resubmitted")
+
+
+async def test_what_turns_up_at_the_last_moment_is_not_sent_again(bench: Bench) -> None:
+    row = await bench.add(S.UNCONFIRMED)
+    scanned = await bench.scan()
+    bench.world.put(entry("x", name=row.key))
+    [repaired] = await bench.repair(scanned, wanting(H.RESUBMIT))
+    assert (repaired.done, (await bench.ledger.execution(row.id)).state) == (False, S.UNCONFIRMED)
+    assert "after all, as x" in repaired.text
+
+
+async def test_nothing_is_sent_again_without_a_complete_look(bench: Bench) -> None:
+    row = await bench.add(S.UNCONFIRMED)
+    scanned = await bench.scan()
+    bench.world.broken = Reason("throttled", "429 on page 2")
+    [repaired] = await bench.repair(scanned, wanting(H.RESUBMIT))
+    assert (repaired.done, (await bench.ledger.execution(row.id)).state) == (False, S.UNCONFIRMED)
+    assert "429 on page 2" in repaired.text
 
 
 async def imported(bench: Bench) -> Execution:

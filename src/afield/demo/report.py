@@ -36,10 +36,13 @@ class Report:
 def duplicated(names: Iterable[str]) -> int:
     """How many remote executions are one too many, from the names under which they ran at the simulator.
 
-    Every attempt of an execution counts for that execution; names that are not ours do not count.
+    Every attempt of an execution counts for that execution; names that are not ours do not count. Raises ValueError
+    when none is ours: then the count would be worth nothing.
     """
     keys = (parse_attempt_key(name) for name in names)
     per_execution = Counter(key[0] for key in keys if key is not None)
+    if not per_execution:
+        raise ValueError("the simulator shows no execution of ours")
     return sum(count - 1 for count in per_execution.values())
 
 

@@ -174,7 +174,7 @@ class Story:
             submitted=submitted,
             landed=self.scene.landed,
             lost=submitted - self.scene.landed,
-            duplicated=duplicated(str(one.get("workflowId")) for one in ran),
+            duplicated=duplicated(str(one["workflow_id"]) for one in ran),
             worker_kills=self.crew.worker_kills,
             database_kills=self.crew.database_kills,
             adopted=adopted(events),

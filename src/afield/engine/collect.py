@@ -41,7 +41,8 @@ async def collect(turn: Turn, row: Tracked) -> None:
         output = await _fetch(turn, row)
     except CollectError as error:
         await turn.apply(_not_collected(turn, row, error))
-        await turn.be_patient(error.retry_after)
+        if error.reason.code == "throttled":
+            await turn.be_patient(error.retry_after)
         if error.final:
             await release(turn, [row])
         return

@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path, PurePosixPath
 
 import obstore
+from obstore.exceptions import BaseError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
-from afield.errors import InvalidInputError, NotFoundError
+from afield.errors import InvalidInputError, NotFoundError, UnavailableError
 
 _PART = 8 * 1024 * 1024  # bytes of one part of an upload
 _AHEAD = 4  # pieces that may wait for the store
@@ -84,7 +85,7 @@ class ArtifactSink:
         self._upload: asyncio.Task[object] | None = None
 
     async def write(self, data: bytes) -> None:
-        """Add a piece; waits while the store is behind. Raises OSError when the store cannot take it."""
+        """Add a piece; waits while the store is behind. Raises UnavailableError when it cannot take it."""
         if data:
             await self._hand_over(data)
 
@@ -115,7 +116,12 @@ class ArtifactSink:
         return self._upload
 
     async def _put(self) -> object:
-        return await obstore.put_async(self._store, self._key, self._stream(), chunk_size=_PART)
+        try:
+            return await obstore.put_async(self._store, self._key, self._stream(), chunk_size=_PART)
+        except BaseError as error:
+            raise UnavailableError(
+                f"The artifact store did not take {self._key!r} ({type(error).__name__}).", hint=_HINT
+            ) from error
 
     async def _stream(self) -> AsyncIterator[bytes]:
         while (piece := await self._pieces.get()) is not None:

@@ -54,6 +54,7 @@ class Database:
         self._places = asyncio.Semaphore(size)
         self._idle: list[Connection] = []
         self._closed = False
+        self._gone = False  # so that an outage is logged once, not by every caller
 
     async def close(self) -> None:
         self._closed = True
@@ -86,7 +87,9 @@ class Database:
         for attempt in range(1_000_000):
             try:
                 async with self.connection() as connection:
-                    return await work(connection, attempt > 0)
+                    done = await work(connection, attempt > 0)
+                self._is_back()
+                return done
             except GONE as error:
                 await self._pause(attempt, give_up, error)
         raise AssertionError("unreachable")
@@ -94,10 +97,17 @@ class Database:
     async def _pause(self, attempt: int, give_up: float, error: Exception) -> None:
         if self._closed or time.monotonic() >= give_up:
             raise UnavailableError("The database does not answer.", hint="Nothing is lost; try again.") from error
-        if attempt == 0:
+        if not self._gone:
+            self._gone = True
             log.warning("database_gone", error=type(error).__name__)
+        if attempt == 0:
             await self._drop_idle()
         await asyncio.sleep(min(1.0, 0.02 * 2 ** min(attempt, 6)) * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+
+    def _is_back(self) -> None:
+        if self._gone:
+            self._gone = False
+            log.info("database_back")
 
     async def _drop_idle(self) -> None:
         """The others are most likely broken too."""

@@ -140,6 +140,11 @@ def _admin(socket_dir: Path) -> str:
     return f"postgresql://postgres@/postgres?host={quote(str(socket_dir), safe='/')}"
 
 
+def binaries() -> Path:
+    """The folder of the server's programs: initdb, pg_ctl, ..."""
+    return _server(Path()).bin_path
+
+
 def _server(folder: Path) -> PostgresServer:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a missing runtime folder, for which it has a substitute

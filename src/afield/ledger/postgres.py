@@ -48,6 +48,11 @@ class PostgresLedger(Targets, Driving, Executions, Events, Findings):
         listener.start()
         return cls(store)
 
+    @property
+    def database(self) -> Database:
+        """The connections, for what else is kept in the same database."""
+        return self._db
+
     async def close(self) -> None:
         """Write what is waiting, then let go of all connections."""
         await self._store.moves.close()

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from afield.model.finding import Finding, Severity
-from afield.reconcile.judge import Judge
+from afield.reconcile.judge import Judge, at_work
 from afield.reconcile.sides import Sides
 from afield.reconcile.tie import Ties, tie
 
@@ -24,7 +24,7 @@ def compare(sides: Sides) -> list[Finding]:
     An entry that is older than the look's `since` and belongs to nobody here is left out: it was not asked for.
     """
     ties = tie(sides)
-    judge = Judge(sides)
+    judge = Judge(sides, at_work(ties.surplus))
     findings = [*_of_rows(sides, ties, judge), *_of_entries(sides, ties, judge)]
     return sorted((_heed(finding, sides.ignored) for finding in findings), key=_order)
 

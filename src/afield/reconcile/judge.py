@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -55,9 +55,10 @@ def _offer(kind: RepairKind, handle: str | None = None, risk: str | None = None)
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Writes findings about one comparison."""
+    """Writes findings about one comparison. `at_work`: rows whose work another execution does."""
 
     sides: Sides
+    at_work: frozenset[UUID] = frozenset()
 
     def _finding(
         self,
@@ -289,7 +290,9 @@ class Judge:
         return self._no_id(row, Why.ABSENT, Severity.WARNING, text, repairs=self._resubmit(row))
 
     def _resubmit(self, row: Tracked) -> tuple[Repair, ...]:
-        return (_IGNORE,) if row.cancel_requested_at else _offer(RepairKind.RESUBMIT)
+        """Not for what is to be cancelled, nor while another remote execution does the work."""
+        unwanted = row.cancel_requested_at is not None or row.id in self.at_work
+        return (_IGNORE,) if unwanted else _offer(RepairKind.RESUBMIT)
 
     def _unseen_with_id(self, row: Tracked) -> Finding:
         if not self.sides.snapshot.complete:
@@ -358,6 +361,11 @@ class Judge:
     def _not_looked(self, entry: Entry, local: JsonObject) -> Finding:
         text = f"Nobody here holds it, but {self._could_not_look}, so it cannot be said whose it is."
         return self._finding(_K.NOT_LOOKED, Why.INCOMPLETE, Severity.INFO, text, entry=entry, local=local)
+
+
+def at_work(surplus: Iterable[Surplus]) -> frozenset[UUID]:
+    """The rows whose work a second execution does, or has done."""
+    return frozenset(one.execution_id for one in surplus if one.entry.state not in _STOPPED)
 
 
 def _or(words: Sequence[str]) -> str:

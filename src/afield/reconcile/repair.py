@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from uuid import UUID
 
 import structlog
 
 from afield.clock import Clock
+from afield.connectors.base import Intent, Known, LookQuery, Match, Snapshot
 from afield.connectors.registry import AnyConnector
-from afield.errors import AfieldError, ConflictError, InvalidInputError
+from afield.errors import AfieldError, ConflictError, InvalidInputError, LookError
 from afield.faultpoints import FaultPoint, reach
 from afield.ledger.base import Ledger
 from afield.model.execution import EventKind, Execution, Move, Reason, Verdict
@@ -144,7 +144,7 @@ class Repairer:
     async def _move(self, planned: PlannedRepair) -> Repaired:
         row = await self._as_seen(planned.finding)
         if planned.repair.kind is RepairKind.RESUBMIT:
-            await self._retire(row.id)
+            await self._make_sure_it_is_absent(row)
         for number, move in enumerate(await self._moves(row, planned)):
             applied = await self._ledger.apply(move)
             if not applied.ok:
@@ -186,13 +186,32 @@ class Repairer:
         attempts = await self._ledger.attempts(row.id)
         return next((one.number for one in attempts if one.handle == planned.repair.handle), None)
 
-    async def _retire(self, execution_id: UUID) -> None:
-        """Before anything is sent again: make it impossible for the old attempt to start, if the remote has a way."""
-        intent = (await self._ledger.intents([execution_id])).get(execution_id)
-        if intent is not None:
-            fenced = await self._connector.retire(intent)
-            log.info("attempt.retired", execution_id=str(execution_id), attempt=intent.attempt, fenced=fenced)
+    async def _make_sure_it_is_absent(self, row: Execution) -> None:
+        """Before anything is sent again: make it impossible for the old attempt to start, if the remote has a way,
+        and look once more. Raises ConflictError when it is there after all, LookError when that cannot be said."""
+        intent = (await self._ledger.intents([row.id]))[row.id]
+        fenced = await self._connector.retire(intent)
+        log.info("attempt.retired", execution_id=str(row.id), attempt=intent.attempt, fenced=fenced)
         reach(FaultPoint.DURING_REPAIR)
+        known = [Known(handle=row.handle, submitted_at=row.submitted_at or row.state_at)] if row.handle else []
+        snapshot = await self._connector.look(LookQuery(known=tuple(known), doubts=(intent,)))
+        if not snapshot.complete:
+            error = snapshot.error
+            why = (error.text or error.code) if error else "the look was not complete"
+            raise LookError(f"Whether execution {row.id} is there could not be seen: {why}.", hint="Try again later.")
+        there = await self._turned_up(row, intent, snapshot)
+        if there:
+            raise ConflictError(f"Execution {row.id} is at the remote after all, as {there}.", hint="Compare again.")
+
+    async def _turned_up(self, row: Execution, intent: Intent, snapshot: Snapshot) -> str | None:
+        """The entry that is, or without an id could be, the row's."""
+        owners = await self._ledger.owners(row.target_id, [entry.handle for entry in snapshot.entries])
+        enough = {Match.EXACT} if row.handle else {Match.EXACT, Match.POSSIBLE}
+        for entry in snapshot.entries:
+            free = owners.get(entry.handle, row.id) == row.id
+            if entry.handle == row.handle or (free and self._connector.match(intent, entry) in enough):
+                return entry.handle
+        return None
 
     # ---------------------------------------------------------------------------------- elsewhere
 

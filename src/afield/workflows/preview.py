@@ -33,20 +33,21 @@ async def read_preview(pieces: AsyncIterator[bytes], most_rows: int) -> Preview:
 def parse_preview(data: bytes, most_rows: int, *, at_end: bool) -> Preview:
     """The rows in the head of a CSV. Unless it is all of it, the last line may be cut and is left out."""
     text = codecs.getincrementaldecoder("utf-8-sig")(errors="replace").decode(data, final=at_end)
-    records = _records(text)
-    if not at_end:
+    records, intact = _records(text)
+    if intact and not at_end:
         records = records[:-1]
     columns, rows = (records[0], records[1:]) if records else ([], [])
-    return Preview(columns, rows[:most_rows], whole=at_end and len(rows) <= most_rows)
+    return Preview(columns, rows[:most_rows], whole=at_end and intact and len(rows) <= most_rows)
 
 
-def _records(text: str) -> list[list[str]]:
-    """All records that can be read; a field beyond the parser's limit ends the preview, not the request."""
+def _records(text: str) -> tuple[list[list[str]], bool]:
+    """All records that can be read, and whether that is all of the text: a field beyond the parser's limit ends the
+    preview, not the request."""
     records: list[list[str]] = []
     try:
         for record in csv.reader(io.StringIO(text, newline="")):
             if record:
                 records.append(record)
     except csv.Error:
-        records.append([])
-    return records
+        return records, False
+    return records, True

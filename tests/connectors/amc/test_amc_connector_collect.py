@@ -88,8 +88,10 @@ async def test_a_transfer_that_breaks_goes_on_with_fresh_urls(world: World, conn
 async def test_a_transfer_that_always_breaks_is_given_up_for_now(world: World, connector: AmcConnector) -> None:
     handle = await finished(world, connector)
     await world.faults(download_cut={"after_bytes": 10})
+    sink = Interrupted(world, lambda _: asyncio.sleep(0))
     with pytest.raises(CollectError) as caught:
-        await connector.collect(handle, world.artifacts.sink("out"))
+        await connector.collect(handle, sink)
+    assert sink.aborted
     assert caught.value.reason.code == "download_failed" and not caught.value.final
     assert "http" not in caught.value.reason.text
     assert world.artifacts.stored == {}
@@ -116,6 +118,7 @@ class Interrupted:
         self._sink = world.artifacts.sink("out")
         self._happens = happens
         self._first = True
+        self.aborted = False
 
     async def write(self, data: bytes) -> None:
         if self._first:
@@ -127,6 +130,7 @@ class Interrupted:
         return await self._sink.commit(media_type)
 
     async def abort(self) -> None:
+        self.aborted = True
         await self._sink.abort()
 
 
@@ -201,9 +205,6 @@ async def test_a_large_part_is_never_held_whole(world: World) -> None:
     row = b"0123456789" * 10 + b"\n"
     largest = 0
 
-    async def none(_: str) -> None:
-        await asyncio.sleep(0)
-
     class Measured(Interrupted):
         async def write(self, data: bytes) -> None:
             nonlocal largest
@@ -211,7 +212,7 @@ async def test_a_large_part_is_never_held_whole(world: World) -> None:
 
     parts = [b"a\n" + row * (total // len(row))]
     async with stub(api(parts, {})) as url, world.connector(base_url=url) as connector:
-        output = await connector.collect("e", Measured(world, none))
+        output = await connector.collect("e", Measured(world, lambda _: asyncio.sleep(0)))
     assert output.rows == total // len(row)
     assert largest <= 1 << 17
 

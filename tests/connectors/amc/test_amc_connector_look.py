@@ -207,6 +207,15 @@ async def test_a_clock_that_is_off_hides_nothing(world: World, seconds: int) -> 
     assert abs(entry.created_at - intent.sent_after - timedelta(seconds=seconds)) < timedelta(seconds=5)
 
 
+async def test_a_clock_that_nobody_mentions_hides_nothing_within_the_allowance(world: World) -> None:
+    intent = new_intent()
+    (early,) = await world.sim.admin.plant(world.instance, age_seconds=250)
+    (late,) = await world.sim.admin.plant(world.instance, age_seconds=-250)
+    async with world.connector(attempt_name="echoed_values") as connector:
+        snapshot = await connector.look(LookQuery(doubts=(intent,)))
+    assert {entry.handle for entry in snapshot.entries} == {early["id"], late["id"]}
+
+
 async def test_a_first_look_past_an_unknown_clock_is_not_complete(world: World) -> None:
     await world.faults(clock_skew={"seconds": -3600})
     async with world.connector() as first:

@@ -21,8 +21,6 @@ from afield.connectors.base import Limits, TargetContext
 from afield.faultpoints import FaultPoint, reach
 from afield.model.jsontypes import JsonObject
 
-log = structlog.get_logger(__name__)
-
 _IDLE_S = 10  # a connection idle for longer is not used again: a server that just closed it would cost an unknown
 _CONNECT_S = 10
 
@@ -37,12 +35,13 @@ class AmcClient:
         self.calls = 0
         self.throttled = 0  # how many of them were answered 429
         self.patience: timedelta | None = None  # the last Retry-After among those
-        self._target = context.name
+        self._log = structlog.get_logger(__name__).bind(target=context.name)
         self._login = LoginWithAmazon(self.session, address.token_url, context.name, context.clock)
         self._tokens = context.tokens
         self._root = address.base_url
         self._instance = quote(address.instance_id, safe="")
-        self._reporting = f"{address.base_url}/amc/reporting/{self._instance}"
+        self._executions = f"{self._root}/amc/reporting/{self._instance}/workflowExecutions"
+        self._workflows = f"{self._root}/amc/reporting/{self._instance}/workflows"
         self._client_id = context.secret.get("client_id", "")
         self._account = {
             "Amazon-Advertising-API-AdvertiserId": address.entity_id,
@@ -57,20 +56,16 @@ class AmcClient:
     # ------------------------------------------------------------------ addresses
 
     def executions_url(self, handle: str = "", part: str = "") -> URL:
-        return self._resource("workflowExecutions", handle, part)
+        return _below(self._executions, handle, part)
 
     def workflows_url(self, workflow_id: str = "") -> URL:
-        return self._resource("workflows", workflow_id)
+        return _below(self._workflows, workflow_id)
 
     def accounts_url(self) -> URL:
         return URL(f"{self._root}/amc/accounts")
 
     def instance_url(self) -> URL:
         return URL(f"{self._root}/amc/instances/{self._instance}", encoded=True)
-
-    def _resource(self, *path: str) -> URL:
-        parts = "/".join(quote(one, safe="") for one in path if one)
-        return URL(f"{self._reporting}/{parts}", encoded=True)
 
     # ------------------------------------------------------------------ calls
 
@@ -96,7 +91,7 @@ class AmcClient:
             headers = self._signed(token, media)
             answer = await self._send(method, url, query, data, headers=headers, starts_work=starts_work)
             if isinstance(answer, Reply) and answer.status == 401:
-                log.info("amc.token_rejected", target=self._target, request_id=answer.request_id)
+                self._log.info("amc.token_rejected", request_id=answer.request_id)
                 token = await self._tokens.token(self._login.refresh, rejected=token)
                 headers = self._signed(token, media)
                 answer = await self._send(method, url, query, data, headers=headers, starts_work=starts_work)
@@ -159,9 +154,17 @@ class AmcClient:
         if reply.status == 429:
             self.throttled += 1
             self.patience = patience
-        tell = log.debug if reply.ok else log.info
-        tell("amc.call", target=self._target, call=f"{method} {url.path}", status=reply.status, request_id=request_id)
+        tell = self._log.debug if reply.ok else self._log.info
+        tell("amc.call", call=method, path=url.raw_path, status=reply.status, request_id=request_id)
         return reply
+
+
+def _below(url: str, *path: str) -> URL:
+    """The address of something below `url`, whose names may come from anywhere."""
+    for one in path:
+        if one:
+            url = f"{url}/{quote(one, safe='')}"
+    return URL(url, encoded=True)
 
 
 def _session(timeout: timedelta) -> aiohttp.ClientSession:

@@ -28,16 +28,16 @@ class Naming(Enum):
 
 def of_workflow(answer: Answer) -> Naming | Refused | NotSent:
     """What came of saving the workflow. It starts nothing, so whatever went wrong, nothing runs."""
-    why = reason(answer, "Saving the workflow")
+    what = "Saving the workflow"
     if isinstance(answer, Failed):
-        return NotSent(why, answer.retry_after)
+        return NotSent(reason(answer, what), answer.retry_after)
     if answer.ok:
         return Naming.CREATED
     if "already exists" in error_text(answer):
         return Naming.TAKEN
     if answer.status in _CLEAR_NO:
-        return Refused(why)
-    return NotSent(why, answer.retry_after)
+        return Refused(reason(answer, what))
+    return NotSent(reason(answer, what), answer.retry_after)
 
 
 def of_execution(answer: Answer) -> Submission:

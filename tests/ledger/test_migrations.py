@@ -1,0 +1,104 @@
+"""Bringing a database up to date: once, twice, together, and on a server that somebody else runs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from ledger_world import S, make_world
+
+from afield.errors import InvalidInputError, UnavailableError
+from afield.ledger import embedded
+from afield.ledger.migrate import check_server, migrate
+from afield.ledger.postgres import PostgresLedger
+
+
+def tables(url: str) -> set[str]:
+    with psycopg.connect(url) as connection:
+        sql = "select table_schema || '.' || table_name from information_schema.tables where table_type = 'BASE TABLE'"
+        return {row[0] for row in connection.execute(sql)}
+
+
+async def test_several_at_once_and_again(empty_database_url: str) -> None:
+    await asyncio.gather(*[migrate(empty_database_url) for _ in range(4)])
+    await migrate(empty_database_url)
+    assert {"afield.execution", "afield.event", "afield.workflow", "public.procrastinate_jobs"} <= tables(
+        empty_database_url
+    )
+    with psycopg.connect(empty_database_url) as connection:
+        assert connection.execute("select version_num from afield.version").fetchall() == [("0001",)]
+
+
+async def test_a_queue_that_is_there_is_left_alone(empty_database_url: str) -> None:
+    from procrastinate.schema import SchemaManager
+
+    with psycopg.connect(empty_database_url) as connection:
+        connection.execute(SchemaManager.get_schema())
+    await migrate(empty_database_url)
+    assert "afield.execution" in tables(empty_database_url)
+
+
+async def test_no_server() -> None:
+    with pytest.raises(UnavailableError, match="does not answer"):
+        await migrate("postgresql://nobody@127.0.0.1:1/none")
+
+
+@pytest.mark.parametrize("version", [90_600, 140_012])
+def test_an_old_server_is_refused(version: int) -> None:
+    with pytest.raises(InvalidInputError, match="15 or later"):
+        check_server(version)
+    check_server(150_000)
+
+
+@pytest.fixture
+def foreign_server() -> Iterator[str]:
+    """The URL of a server that is not Afield's: TCP, a password, another owner."""
+    with tempfile.TemporaryDirectory(prefix="afield-foreign-") as name, socket.socket() as probe:
+        folder = Path(name)
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        probe.close()
+        folder.chmod(0o755)
+        (folder / "password").write_text("pass word")
+        data = folder / "data"
+        data.mkdir()
+        user = "pgserver" if os.geteuid() == 0 else None
+        if user:
+            for path in (data, folder / "password", folder):
+                os.chown(path, *_ids(user))
+
+        def run(program: str, *arguments: str) -> None:
+            command = [str(embedded.binaries() / program), "-D", str(data), *arguments]
+            subprocess.run(command, check=True, user=user, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+        run("initdb", "-A", "scram-sha-256", "-U", "owner", f"--pwfile={folder / 'password'}")
+        run("pg_ctl", "-w", "-l", str(folder / "log"), "-o", f"-h 127.0.0.1 -p {port} -k {folder}", "start")
+        try:
+            yield f"postgresql://owner:pass%20word@127.0.0.1:{port}/postgres"
+        finally:
+            run("pg_ctl", "-w", "-m", "immediate", "stop")
+
+
+def _ids(user: str) -> tuple[int, int]:
+    import pwd
+
+    entry = pwd.getpwnam(user)
+    return entry.pw_uid, entry.pw_gid
+
+
+async def test_a_ledger_on_somebody_elses_server(server_url: str, foreign_server: str) -> None:
+    await migrate(foreign_server)
+    async with await PostgresLedger.open(foreign_server) as ledger:
+        world = await make_world(ledger)
+        wake = asyncio.Event()
+        with ledger.waking(world.target.id, wake):
+            row = await world.execution(S.RUNNING)
+            await asyncio.wait_for(wake.wait(), 10)
+        assert (await ledger.execution(row.id)).state is S.RUNNING
