@@ -14,14 +14,15 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
+from typing import ClassVar, cast
 from uuid import UUID
 
 from afield.config import LogFormat
 from afield.connectors.amc.connector import AmcConnector
 from afield.connectors.base import LookQuery, Snapshot, TargetContext
+from afield.connectors.registry import AnyConnector
 from afield.engine.drive import drive
 from afield.ledger.base import NewTarget
 from afield.ledger.memory import MemoryLedger
@@ -164,13 +165,8 @@ async def _known(ledger: MemoryLedger, target_id: UUID, handle: str, created: da
     new = NewExecution(id=uuid7(), tenant_id=DEFAULT_TENANT, target_id=target_id, spec={"sql_query": SQL})
     await ledger.create(new)
     queued, submitting, submitted = ExecutionState.QUEUED, ExecutionState.SUBMITTING, ExecutionState.SUBMITTED
-    move = {"execution_id": new.id, "attempt": 1, "at": created}
-    applied = await ledger.apply_all(
-        [
-            Move(expect=queued, to=submitting, **move),
-            Move(expect=submitting, to=submitted, handle=handle, **move),
-        ]
-    )
+    intent = Move(execution_id=new.id, attempt=1, at=created, expect=queued, to=submitting)
+    applied = await ledger.apply_all([intent, replace(intent, expect=submitting, to=submitted, handle=handle)])
     assert all(one.ok for one in applied)
 
 
@@ -215,7 +211,7 @@ async def _drive(new: NewTarget, sim: Simulator, ledger: MemoryLedger, watch: Wa
         artifacts=artifacts,
         clock=watch.clock,
     )
-    connector = await WatchedConnector.open(context)
+    connector = cast(AnyConnector, await WatchedConnector.open(context))
     try:
         await drive(
             ledger, connector, artifacts, new.id,

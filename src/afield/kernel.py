@@ -194,6 +194,7 @@ class Kernel:
             return []
         async with self._connected(target) as connector:
             repaired = await Repairer(self.ledger, connector, actor=actor, clock=self.clock).apply(planned)
+        self._looks.forget(target.id)
         self.nudger.nudge(target.id)
         return repaired
 

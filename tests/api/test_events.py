@@ -93,10 +93,11 @@ async def test_replay_from_any_number_then_live(web: Web, kernel: Kernel) -> Non
         reading(web, headers={"Last-Event-ID": str(seqs[0])}) as by_header,
         reading(web, f"{STREAM}?after={seqs[0]}") as by_query,
         reading(web, f"{STREAM}?after=0", headers={"Last-Event-ID": str(seqs[0])}) as by_both,
+        reading(web, PATH, headers={"accept": "text/event-stream", "Last-Event-ID": str(seqs[0])}) as by_accept,
         reading(web, PATH + "?after=0", headers={"accept": "text/event-stream"}) as from_the_start,
     ):
         ids += await record(kernel, 2)
-        for reader in (by_header, by_query, by_both):
+        for reader in (by_header, by_query, by_both, by_accept):
             assert [one["execution_id"] for one in await reader.events(4)] == ids[1:]
         assert [one["execution_id"] for one in await from_the_start.events(5)] == ids
 

@@ -131,7 +131,7 @@ async def test_a_run_from_its_record_to_its_results(amc: AmcWorld, settings: Set
     assert len(await amc.sim.admin.executions()) == 1
     detail = (await web.get(f"{path}/detail")).json
     assert (detail["sql_query"], detail["user_email"], detail["attempts"]) == (SQL, "ann@example.com", 1)
-    assert [step["kind"] for step in detail["timeline"]][0] == "created"
+    assert detail["timeline"][0]["kind"] == "created"
     results = (await web.get(f"{path}/results?limit=1")).json
     assert results["columns"] == ["campaign", "impressions"]
     assert len(results["rows"]) == 1

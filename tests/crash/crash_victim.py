@@ -1,6 +1,6 @@
 """What a crash test kills: one turn at one target, in a process of its own.
 
-Run in children of a fork server that has imported all of this already, so that a life and a death cost milliseconds.
+Run in the children of a nursery (see crash_nursery) that has imported all of this already.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from afield.faultpoints import arm
 from afield.kernel import open_kernel
 from afield.telemetry.logs import set_up_logs
 
-connector_class("amc")  # imported once, in the fork server
+connector_class("amc")  # imported once, in the nursery
 
 
 def settings_for(url: str, home: Path) -> Settings:

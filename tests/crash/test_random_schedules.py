@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
-import os
 import random
 import signal
 from dataclasses import dataclass
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from uuid import UUID
 
 import pytest
-from crash_victim import live
+from crash_nursery import Nursery
 from crash_world import World, crash_world
 
 from afield.faultpoints import FaultPoint
@@ -44,29 +41,22 @@ def deaths(rng: random.Random) -> list[Death]:
     return [death() for _ in range(rng.randint(1, 3))]
 
 
-async def one_life(world: World, context: ForkServerContext, target_id: UUID, death: Death) -> int:
+async def one_life(world: World, nursery: Nursery, target_id: UUID, death: Death) -> int:
     """Let a driver live until it is done or dies; its exit code."""
-    process = context.Process(target=live, args=(world.url, str(world.home), str(target_id), death.faultpoints))
-    await asyncio.to_thread(process.start)
-    await asyncio.to_thread(process.join, death.after)
-    if process.is_alive():
-        assert process.pid is not None
-        os.kill(process.pid, signal.SIGKILL)
-        await asyncio.to_thread(process.join)
-    code = process.exitcode
-    process.close()
+    arguments = [world.url, str(world.home), str(target_id), death.faultpoints]
+    code = await nursery.live(arguments, killed_after=death.after)
     assert code in {0, -signal.SIGKILL}, f"the driver ended with {code}"
     return code
 
 
-async def one_schedule(world: World, context: ForkServerContext, seed: int) -> list[str]:
+async def one_schedule(world: World, nursery: Nursery, seed: int) -> list[str]:
     """Run one schedule; what is wrong afterwards."""
     rng = random.Random(seed)
     target = await world.target(f"schedule-{seed}", world.sim.instances[seed % INSTANCES])
     ids = await world.submit(target, rng.randint(1, 4))
     for death in deaths(rng):
-        await one_life(world, context, target.id, death)
-    assert await one_life(world, context, target.id, Death()) == 0
+        await one_life(world, nursery, target.id, death)
+    assert await one_life(world, nursery, target.id, Death()) == 0
     counts = await world.remote_executions(ids)
     wrong = [f"seed {seed}: {x} ran {n} times" for x, n in counts.items() if n != 1]
     for row in await world.rows(ids):
@@ -77,13 +67,8 @@ async def one_schedule(world: World, context: ForkServerContext, seed: int) -> l
 
 @pytest.mark.crash
 @pytest.mark.timeout(480)
-async def test_every_intent_runs_once_whatever_crashes(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))  # the fork server does not inherit sys.path
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["crash_victim"])
-    async with crash_world(database_url, tmp_path, instances=INSTANCES) as world:
+async def test_every_intent_runs_once_whatever_crashes(database_url: str, tmp_path: Path) -> None:
+    async with Nursery() as nursery, crash_world(database_url, tmp_path, instances=INSTANCES) as world:
         lost = {"calls": ["create"], "probability": 0.2}
         faults = {
             "visibility": {"get_seconds": 0.3, "list_seconds": 0.3},
@@ -97,7 +82,7 @@ async def test_every_intent_runs_once_whatever_crashes(
 
         async def limited(seed: int) -> list[str]:
             async with places:
-                return await one_schedule(world, context, seed)
+                return await one_schedule(world, nursery, seed)
 
         wrong = await asyncio.gather(*(limited(seed) for seed in range(SCHEDULES)))
     assert [line for lines in wrong for line in lines] == []

@@ -57,6 +57,7 @@ class Storm:
     weather: Weather
     wire: bool = True  # whether a driver may stall with a request in its hand, too late to check the time again
     ids: list[UUID] = field(default_factory=list)
+    stops: list[asyncio.Event] = field(default_factory=list)
     driving: set[asyncio.Task[Outcome | None]] = field(default_factory=set)
 
     @classmethod
@@ -112,10 +113,14 @@ class Storm:
         while self.weather.stormy:
             self._start()
             await self.pause(self.rng.choice((10, 300, 3600)))
+        await self.pause(7200)
+        for stop in self.stops:
+            stop.set()
         await asyncio.gather(*self.driving)
 
     def _start(self) -> None:
         task = asyncio.create_task(self._drive(stop := asyncio.Event()))
+        self.stops.append(stop)
         self.driving.add(task)
         if self.rng.random() < 0.3:
             stopping = asyncio.create_task(self._stop_some_time(stop))

@@ -377,6 +377,7 @@ async def test_a_stop_cuts_off_what_takes_too_long_and_the_next_driver_finds_it(
 # ---------------------------------------------------------------------------------------------- size
 
 
+@pytest.mark.slow
 async def test_a_live_execution_costs_low_kilobytes() -> None:
     """Following 10,000 executions at once: the driver, and a look that shows them all, at its highest."""
     rows = 10_000
@@ -401,3 +402,13 @@ async def test_a_live_execution_costs_low_kilobytes() -> None:
         stop.set()
     assert await driving is Outcome.STOPPED
     assert peak / rows < 4096, f"{peak / rows:.0f} bytes for a live execution"
+
+
+async def test_what_was_adopted_late_is_still_followed(world: World) -> None:
+    """A look has to reach back to the intent, not to the adoption: or what was just found would be gone again."""
+    world.remote.faults.arm(Fault.REPLY_LOST)
+    world.remote.faults.arm(Fault.SLOW_TO_SHOW)
+    one = await world.record(seconds=7200.0)
+    assert await world.drive() is Outcome.DONE
+    assert (await world.row(one)).state is S.SUCCEEDED
+    assert world.remote.count(one) == 1

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from ledger_world import make_bench
+from recorded_world import make_bench
 from reconcile_world import entry
 
 from afield.connectors.base import RemoteState

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from ledger_world import Bench, make_bench
+from recorded_world import Bench, make_bench
 
 
 @pytest.fixture

@@ -431,10 +431,11 @@ def test_what_is_proven_to_be_ones_is_not_possibly_anothers() -> None:
     }
 
 
-def test_what_one_held_before_is_not_possibly_anothers() -> None:
+@pytest.mark.parametrize("looks", [{"echo": {"what": "q"}}, {"name": key(2)}], ids=["possibly", "exactly"])
+def test_what_one_held_before_is_not_anothers_whatever_it_looks_like(looks: dict[str, object]) -> None:
     rows = [row(1, S.RUNNING, attempt=2), row(2, S.UNCONFIRMED)]
     held = {"h1": execution_id(1), "before": execution_id(1)}
-    findings = compare(sides(rows, [entry("h1"), entry("before", echo={"what": "q"})], owners=held))
+    findings = compare(sides(rows, [entry("h1"), entry("before", **looks)], owners=held))
     assert {f.execution_id or f.handle: f.why for f in findings} == {
         execution_id(1): W.AGREED,
         execution_id(2): W.ABSENT,

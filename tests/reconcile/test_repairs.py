@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ledger_world import Bench
+from recorded_world import Bench
 from reconcile_world import DAY, MINUTE, NOW, entry
 
 from afield.connectors.base import RemoteState

@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from ledger_world import Bench
+from recorded_world import Bench
 from reconcile_world import DAY, HOUR, MINUTE, NOW, TARGET, entry
 
 from afield.connectors.base import LookQuery, RemoteState, Snapshot

@@ -106,7 +106,7 @@ class BodyLimit:
 
     async def _read(self, receive: Receive) -> bytes | None:
         body = bytearray()
-        while len(body) <= self._most:
+        while True:
             message = await receive()
             body += message.get("body", b"")
             if not message.get("more_body", False):

@@ -1,0 +1,145 @@
+"""Writes the figures of `docs/performance.md` between its markers, from the results kept by `--save`.
+
+`python -m benchmarks.report` writes; with `--check` it only says whether the page is up to date.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from benchmarks.harness import RESULTS, ROOT, Json
+
+PAGE = ROOT / "docs" / "performance.md"
+NAMES = {
+    "bare": "bare loop, records nothing",
+    "afield": "**Afield**",
+    "dbos": "DBOS",
+    "procrastinate": "Procrastinate, one job an execution",
+    "celery": "Celery with Redis",
+}
+MODES = {
+    "alone": "every 10 s, nobody else there",
+    "shared": "every 10 s, others there too",
+    "adaptive": "intervals as shipped",
+}
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table: the first column to the left, figures to the right."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def verdict(met: bool) -> str:
+    return "met" if met else "**missed**"
+
+
+def measured_on(result: Json) -> str:
+    """One line about the machine."""
+    machine = result["machine"]
+    return (
+        f"Measured on {machine['cores']} cores ({machine['system']}, {machine['memory_gib']} GiB), "
+        f"Python {machine['python']}, aiohttp {machine['aiohttp']}; load before {machine['load_before']}."
+    )
+
+
+def throughput(result: Json) -> str:
+    bare, detail = result["bare_per_s"], result["detail"]
+    rows = []
+    for name in sorted(detail, key=lambda name: -detail[name]["per_s"]):
+        one, versions = detail[name], result["versions"]
+        title = f"{NAMES[name]} {versions[name]}" if name in versions else NAMES[name]
+        rows.append(
+            [
+                title,
+                f"{one['per_s']:.0f}",
+                f"{one['per_s'] / bare:.2f}",
+                f"{one['cpu_ms_per_execution']:.2f}",
+                f"{one['store_cpu_ms_per_execution']:.2f}",
+                f"{sum(one['calls_per_execution'].values()):.2f}",
+                one["n"],
+            ]
+        )
+    head = ["", "executions/s", "of the bare loop", "client CPU ms each", "store CPU ms each", "calls each", "n"]
+    to_bare, to_peer = result["ratio_to_bare"], result["ratio_to_best_peer"]
+    aims = [f"Ratio to the bare loop {to_bare:.2f} (aim at least 0.5: {verdict(to_bare >= 0.5)})"]
+    if to_peer is not None:
+        aims.append(f"ratio to the best peer {to_peer:.1f} (aim at least 10: {verdict(to_peer >= 10)})")
+    missing = [f"Not measured: {name} ({why})." for name, why in result["skipped"].items()]
+    rounds = f"Medians of {result['rounds']} alternating rounds."
+    return "\n\n".join([table(head, rows), f"{'; '.join(aims)}. {rounds}", *missing, measured_on(result)])
+
+
+def calls(result: Json) -> str:
+    rows = [
+        [
+            MODES[mode],
+            f"{one['live']:,}",
+            f"{one['interval_s']:g} s",
+            f"{one['pages_per_look']:g} + {one['singles_per_look']:g}",
+            f"{one['calls_per_minute']:,g}",
+            f"{one['poll_each_per_minute']:,g}",
+            f"{one['saved']:g}",
+        ]
+        for mode in MODES
+        for one in result[mode]
+    ]
+    head = ["", "live", "interval", "pages + single calls a look", "calls/min", "polling each/min", "fewer by"]
+    aim = f"At most one listing page per 100 live executions per interval: {verdict(result['aim_met'])}."
+    return "\n\n".join([table(head, rows), aim, measured_on(result)])
+
+
+def crash(result: Json) -> str:
+    def shown(counts: Json, point: str) -> str:
+        if point not in counts:
+            return "n/a"
+        count = counts[point]
+        return "not known" if count is None else str(count) if count == 1 else f"**{count}**"
+
+    rows = [[f"`{point}`", shown(result["afield"], point), shown(result["peer"], point)] for point in result["afield"]]
+    version = result["versions"].get("apache-airflow", "")
+    head = ["killed", "Afield", f"{result['peer_name']} {version}".strip()]
+    aim = f"One remote execution per intent at every point: {verdict(result['aim_met'])}."
+    return "\n\n".join([table(head, rows), aim, *result["notes"].values()])
+
+
+SECTIONS: dict[str, Callable[[Json], str]] = {"throughput": throughput, "calls": calls, "crash": crash}
+
+
+def fill(page: str, results: Path) -> str:
+    """The page with the figures of all results there are."""
+    for name, section in SECTIONS.items():
+        file = results / f"{name}.json"
+        if file.exists():
+            page = between(page, name, section(json.loads(file.read_text())))
+    return page
+
+
+def between(page: str, name: str, text: str) -> str:
+    """The page with `text` between the markers of `name`. Raises ValueError when they are not there."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    if begin not in page or end not in page:
+        raise ValueError(f"the page has no markers for {name}")
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    return pattern.sub(lambda _: f"{begin}\n\n{text}\n\n{end}", page)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 when the page is out of date")
+    options = parser.parse_args()
+    before = PAGE.read_text()
+    after = fill(before, RESULTS)
+    if not options.check:
+        PAGE.write_text(after)
+    elif after != before:
+        sys.exit(f"{PAGE.name} is out of date: python -m benchmarks.report")
+
+
+if __name__ == "__main__":
+    main()
