@@ -185,6 +185,8 @@ class Contestant:
     module: str
     python: Path = Path(sys.executable)
     store: str = ""  # "", "afield" (a migrated database), "postgres", "redis"
+    variant: str = ""
+    keeps_handle: bool = True  # a crash after the submission was answered does not lead to another one
 
 
 @dataclass(frozen=True, slots=True)

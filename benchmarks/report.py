@@ -19,7 +19,8 @@ NAMES = {
     "bare": "bare loop, records nothing",
     "afield": "**Afield**",
     "dbos": "DBOS",
-    "procrastinate": "Procrastinate, one job an execution",
+    "procrastinate": "Procrastinate, one job",
+    "procrastinate_two_jobs": "Procrastinate, two jobs",
     "celery": "Celery with Redis",
 }
 MODES = {
@@ -53,7 +54,8 @@ def throughput(result: Json) -> str:
     rows = []
     for name in sorted(detail, key=lambda name: -detail[name]["per_s"]):
         one, versions = detail[name], result["versions"]
-        title = f"{NAMES[name]} {versions[name]}" if name in versions else NAMES[name]
+        version = versions.get(name.partition("_")[0])
+        title = f"{NAMES[name]} ({version})" if version else NAMES[name]
         rows.append(
             [
                 title,
@@ -70,6 +72,8 @@ def throughput(result: Json) -> str:
     aims = [f"Ratio to the bare loop {to_bare:.2f} (aim at least 0.5: {verdict(to_bare >= 0.5)})"]
     if to_peer is not None:
         aims.append(f"ratio to the best peer {to_peer:.1f} (aim at least 10: {verdict(to_peer >= 10)})")
+    if (safe := result["ratio_to_best_safe_peer"]) is not None:
+        aims.append(f"to the best peer that does not submit again after a crash {safe:.1f}")
     missing = [f"Not measured: {name} ({why})." for name, why in result["skipped"].items()]
     rounds = f"Medians of {result['rounds']} alternating rounds."
     return "\n\n".join([table(head, rows), f"{'; '.join(aims)}. {rounds}", *missing, measured_on(result)])

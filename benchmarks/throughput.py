@@ -39,7 +39,10 @@ BARE = Contestant("bare", "benchmarks.bare")
 AFIELD = Contestant("afield", "benchmarks.product", store="afield")
 PEERS = (
     Contestant("dbos", "benchmarks.peers.dbos_steps", PEER_PYTHON, "postgres"),
-    Contestant("procrastinate", "benchmarks.peers.procrastinate_jobs", PEER_PYTHON, "postgres"),
+    Contestant(
+        "procrastinate", "benchmarks.peers.procrastinate_jobs", PEER_PYTHON, "postgres", "one_job", keeps_handle=False
+    ),
+    Contestant("procrastinate_two_jobs", "benchmarks.peers.procrastinate_jobs", PEER_PYTHON, "postgres", "two_jobs"),
     Contestant("celery", "benchmarks.peers.celery_tasks", PEER_PYTHON, "redis"),
 )
 
@@ -49,7 +52,7 @@ class Size:
     """How much is done: executions of Afield and the bare loop, of each peer, and how often."""
 
     n: int = 5000
-    peer_n: int = 1000
+    peer_n: int = 2000
     rounds: int = 3
     at_once: int = 50
     live: int = 2000
@@ -82,6 +85,7 @@ class Arena:
                 folder=str(self.folder / f"{contestant.name}-{time.monotonic_ns()}"),
                 database_url=url,
                 redis_url=self.redis[0] if self.redis else "",
+                variant=contestant.variant,
             )
             return await run_contestant(contestant, task, self.sim, pid)
 
@@ -127,6 +131,7 @@ def result(runs: Mapping[str, list[Run]], skipped: Mapping[str, str], size: Size
     """The keys the issue asks for, and what is behind them."""
     rates = {name: statistics.median(run.per_s for run in some) for name, some in runs.items()}
     peers = {peer.name: round(rates[peer.name], 1) for peer in PEERS if peer.name in rates}
+    safe = [peers[peer.name] for peer in PEERS if peer.name in peers and peer.keeps_handle]
     afield, bare = rates.get("afield"), rates.get("bare")
     return {
         "afield_per_s": round(afield, 1) if afield else None,
@@ -134,6 +139,7 @@ def result(runs: Mapping[str, list[Run]], skipped: Mapping[str, str], size: Size
         "ratio_to_bare": round(afield / bare, 3) if afield and bare else None,
         "peers": peers,
         "ratio_to_best_peer": round(afield / max(peers.values()), 2) if afield and peers else None,
+        "ratio_to_best_safe_peer": round(afield / max(safe), 2) if afield and safe else None,
         "n": size.n,
         "peer_n": size.peer_n,
         "rounds": size.rounds,

@@ -39,6 +39,7 @@ class Task:
     folder: str  # for files
     database_url: str = ""
     redis_url: str = ""
+    variant: str = ""  # where a contestant can do it in more than one way
 
     @classmethod
     def given(cls) -> Self:

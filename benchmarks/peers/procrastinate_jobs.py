@@ -1,8 +1,9 @@
-"""Procrastinate: one job an execution, that submits, follows and finishes it.
+"""Procrastinate, in two ways. `one_job`: a job for each execution, that submits, follows and finishes it: the cheapest
+way, and no safe one, since a job that is run again after a crash submits again. `two_jobs`: a job that submits and
+defers another one, which has the execution's id and does the rest.
 
 Configuration: jobs deferred in batches, an asynchronous worker with as many jobs at once as everybody else, LISTEN and
-NOTIFY, finished jobs kept (deleting them is no faster). One job is the cheapest way, and no safe one: a job that is
-run again after a crash submits again.
+NOTIFY, finished jobs kept.
 """
 
 from __future__ import annotations
@@ -26,6 +27,18 @@ _left = [0]
 @app.task(name="execution", queue="executions")
 async def execution(name: str) -> None:
     handle = await _amc[0].submit(name)
+    if TASK.variant == "two_jobs":
+        await follow.defer_async(handle=handle, name=name)
+    else:
+        await _finish(handle, name)
+
+
+@app.task(name="follow", queue="executions")
+async def follow(handle: str, name: str) -> None:
+    await _finish(handle, name)
+
+
+async def _finish(handle: str, name: str) -> None:
     await poll_until_over(_amc[0], handle, TASK.interval)
     await _amc[0].finish(handle, name)
     _left[0] -= 1

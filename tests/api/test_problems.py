@@ -78,6 +78,11 @@ async def test_no_such_route_and_no_such_method(web: Web) -> None:
     assert answer.json["code"] == "method_not_allowed"
 
 
+async def test_the_openapi_document_is_served(web: Web) -> None:
+    served = await web.get("/openapi.json")
+    assert (served.status, served.json) == (200, web.app.openapi())
+
+
 async def test_a_body_that_is_not_json(web: Web) -> None:
     problem = await web.problem(
         "POST", "/api/v1/executions", data=b"{not json", headers={"content-type": "application/json"}

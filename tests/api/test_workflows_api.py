@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from amc_world import PATH, SQL, AmcWorld, amc_world
+from web_amc_world import PATH, SQL, AmcWorld, amc_world
 from web_world import serving, working
 
 from afield.api.app import create_app

@@ -6,8 +6,8 @@ import asyncio
 import sys
 from pathlib import Path
 
-from recorded_world import make_bench
 from reconcile_world import entry
+from recorded_world import make_bench
 
 from afield.connectors.base import RemoteState
 from afield.model.execution import Applied, Move

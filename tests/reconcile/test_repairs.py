@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from recorded_world import Bench
 from reconcile_world import DAY, MINUTE, NOW, entry
+from recorded_world import Bench
 
 from afield.connectors.base import RemoteState
 from afield.errors import CredentialError, InvalidInputError

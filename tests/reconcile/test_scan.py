@@ -6,8 +6,8 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from recorded_world import Bench
 from reconcile_world import DAY, HOUR, MINUTE, NOW, TARGET, entry
+from recorded_world import Bench
 
 from afield.connectors.base import LookQuery, RemoteState, Snapshot
 from afield.errors import CredentialError

@@ -106,7 +106,7 @@ class BodyLimit:
 
     async def _read(self, receive: Receive) -> bytes | None:
         body = bytearray()
-        while True:
+        while len(body) <= self._most:
             message = await receive()
             body += message.get("body", b"")
             if not message.get("more_body", False):

@@ -87,7 +87,7 @@ async def _serve_on(crew: Crew, cloud: Cloud, folder: Path, console: Console) ->
     console.print(
         f"""
 Still running, until Ctrl-C. Where to look:
-  API            {crew.url}/docs
+  API            {crew.url}/openapi.json
   both sides     {crew.url}/api/workflows/executions/cross-reference?instance_id={instance}&fresh=true
   a live table   AFIELD_HOME={crew.home} afield executions watch
   a diagnosis    AFIELD_HOME={crew.home} afield diagnose target {instance}
