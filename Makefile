@@ -36,9 +36,16 @@ docs: setup ## build the site into site/, every link checked
 pytest: setup ## the tests alone: make pytest ARGS="-k plan"
 	@echo "== pytest" && $(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
-bench: setup ## all benchmarks: make bench ARGS=--small
+.venv-bench/.stamp: requirements/bench.txt
+	@rm -rf .venv-bench && $(BIN)/python -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+bench: setup .venv-bench/.stamp ## all benchmarks, beside their peers: make bench ARGS=--small
 	@scripts/system_packages.sh redis-server || true
-	@set -e; for name in throughput calls crash; do echo "== $$name"; $(BIN)/python -m benchmarks.$$name --json $(ARGS); done
+	@set -e; for name in throughput calls crash; do echo "== $$name"; \
+	  $(BIN)/python -m benchmarks.$$name --json $(if $(findstring --small,$(ARGS)),,--save) $(ARGS); done
+	@$(if $(findstring --small,$(ARGS)),true,$(BIN)/python -m benchmarks.report)
 
 dist: setup ## a wheel in dist/
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist .

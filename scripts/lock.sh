@@ -21,3 +21,5 @@ compile bootstrap.txt requirements/bootstrap.in "$@"
 # Each constrains the next, so that what is tested is what is installed.
 compile dev.txt pyproject.toml --constraints requirements/bootstrap.txt --all-extras --group dev --group docs "$@"
 compile base.txt pyproject.toml --extra sim --constraints requirements/dev.txt
+# The benchmarks' peers have an environment of their own, so that they never touch ours.
+compile bench.txt requirements/bench.in "$@"

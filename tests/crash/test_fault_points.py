@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import signal
-import sys
-from asyncio.subprocess import Process
 from pathlib import Path
 
 import pytest
-from crash_world import World, crash_world
+from crash_world import crash_world
+from worker_process import all_complete, start, stopped
 
 from afield.faultpoints import FaultPoint
-from afield.ledger.base import EventFilter
 from afield.model.states import ExecutionState, OutputState
-from afield.model.target import DEFAULT_TENANT
 
 EXECUTIONS = 6
 POINTS = {
@@ -26,36 +21,6 @@ POINTS = {
     FaultPoint.DURING_LOOK: 1,
     FaultPoint.DURING_COLLECT: 2,
 }
-
-
-async def start(world: World, *arguments: str, faultpoints: str = "") -> Process:
-    """An `afield` process on the world's database."""
-    environment = os.environ | {
-        "AFIELD_DATABASE_URL": world.url,
-        "AFIELD_HOME": str(world.home),
-        "AFIELD_SECRET_KEY": "a passphrase for tests only",
-        "AFIELD_TAKEOVER_AFTER": "3",
-        "AFIELD_LOG_LEVEL": "WARNING",
-        "AFIELD_FAULTPOINTS": faultpoints,
-    }
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "afield", *arguments, env=environment, stdin=asyncio.subprocess.DEVNULL
-    )
-
-
-async def stopped(process: Process) -> None:
-    """Stop a process kindly; it has ten seconds."""
-    process.send_signal(signal.SIGTERM)
-    async with asyncio.timeout(10):
-        assert await process.wait() == 0
-
-
-async def all_complete(world: World, target_id: object, count: int) -> None:
-    """Wait until the target's executions are over, by the event feed."""
-    wanted = EventFilter(tenant_id=DEFAULT_TENANT)
-    async for _ in world.kernel.ledger.follow(wanted, after=0):
-        if len(await world.kernel.ledger.undriven()) == 0:
-            return
 
 
 @pytest.mark.crash
@@ -71,7 +36,7 @@ async def test_a_worker_killed_at(point: FaultPoint, database_url: str, tmp_path
         victim = await start(world, "worker", faultpoints=f"{point}:{POINTS[point]}")
         assert await victim.wait() == -signal.SIGKILL, "it was to die at the fault point"
         heir = await start(world, "worker")
-        await all_complete(world, target.id, EXECUTIONS)
+        await all_complete(world)
         await stopped(heir)
         assert set((await world.remote_executions(ids)).values()) == {1}
         for row in await world.rows(ids):
@@ -94,7 +59,7 @@ async def test_a_repair_killed_half_way_is_finished_by_the_next(database_url: st
         again = await start(world, *repair)
         assert await again.wait() in {0, 1}
         heir = await start(world, "worker")
-        await all_complete(world, target.id, 3)
+        await all_complete(world)
         await stopped(heir)
         assert set((await world.remote_executions(ids)).values()) == {1}
         assert {row.state for row in await world.rows(ids)} == {ExecutionState.SUCCEEDED}
