@@ -12,12 +12,27 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+import structlog
+from blockbuster import BlockBuster, blockbuster_ctx
 
 from afield.ledger import embedded
 from afield.ledger.memory import MemoryLedger
 from afield.ledger.migrate import migrate
 from afield.ledger.postgres import PostgresLedger
 from afield.model.target import DEFAULT_TENANT
+
+
+@pytest.fixture(autouse=True)
+def never_blocking() -> Iterator[BlockBuster]:
+    """Every test fails when something of Afield blocks the event loop."""
+    with blockbuster_ctx("afield", excluded_modules=["afield_sim"]) as watching:
+        for name in ("os.stat", "io.BufferedReader.read", "io.TextIOWrapper.read"):
+            if name in watching.functions:  # the lines of a traceback, in a log line that is an alarm anyway
+                watching.functions[name].can_block_in("linecache.py", {"checkcache", "updatecache"})
+        yield watching
+
+
+structlog.configure(processors=[structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)])
 
 
 def with_database(url: str, name: str) -> str:

@@ -1,13 +1,12 @@
-"""Fixtures of the API's tests. Every one of them fails when something blocks the event loop."""
+"""Fixtures of the API's tests."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from blockbuster import BlockBuster, blockbuster_ctx
 from web_world import Web, a_remote, serving, settings_for
 
 from afield.api.app import create_app
@@ -16,12 +15,6 @@ from afield.kernel import Kernel, open_kernel
 from afield.testing.remote import MemoryRemote
 
 _UTC = ZoneInfo("UTC")  # its file is read once a process, at the first use: a fraction of a millisecond
-
-
-@pytest.fixture(autouse=True)
-def never_blocking() -> Iterator[BlockBuster]:
-    with blockbuster_ctx("afield", excluded_modules=["afield_sim"]) as watching:
-        yield watching
 
 
 @pytest.fixture

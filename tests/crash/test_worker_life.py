@@ -101,7 +101,7 @@ async def test_a_database_killed_under_a_working_worker_costs_a_pause(tmp_path: 
             worker = await start(world, "worker")
             for _ in range(2):
                 await until_state(world, ExecutionState.RUNNING)
-                pid = embedded.postmaster_pid(home)
+                pid = await asyncio.to_thread(embedded.postmaster_pid, home)
                 assert pid is not None
                 os.kill(pid, signal.SIGKILL)
                 await embedded.ensure_started(home)

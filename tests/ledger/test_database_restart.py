@@ -24,6 +24,11 @@ from afield.model.target import DEFAULT_TENANT
 ALL = EventFilter(tenant_id=DEFAULT_TENANT)
 
 
+@pytest.fixture(autouse=True)
+def never_blocking() -> None:
+    """These tests read the server's files themselves, on their own event loop."""
+
+
 @pytest.fixture
 async def home() -> AsyncIterator[Path]:
     """The folder of a server of this test's own."""

@@ -21,6 +21,11 @@ START = "import asyncio, sys, pathlib; from afield.ledger import embedded; " \
     "print(asyncio.run(embedded.ensure_started(pathlib.Path(sys.argv[1]))))"  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def never_blocking() -> None:
+    """These tests read the server's files themselves, on their own event loop."""
+
+
 @pytest.fixture
 async def home() -> AsyncIterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="afield-embedded-"))
