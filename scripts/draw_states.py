@@ -34,6 +34,7 @@ PLACES: dict[S, Point] = {
 ENDS = FINAL - {S.LOST}
 HALF: Point = (66, 21)  # of a state's box
 GROUP_TOP = 352.0
+LABEL_AT = 0.33  # of a slanting arrow's length from its start, where it crosses few others
 STYLE = """
   text { font: 14px system-ui, sans-serif; fill: #223; text-anchor: middle; dominant-baseline: middle }
   .why { font-size: 11px; fill: #556; paint-order: stroke; stroke: #fff; stroke-width: 4px }
@@ -65,7 +66,9 @@ def _arrow(before: S, after: S) -> Iterator[str]:
     yield f'<path{kind} d="M{start[0]:.0f} {start[1]:.0f} L{end[0]:.0f} {end[1]:.0f}"/>'
     why = WHY.get((before, after), "") if after not in ENDS else ""
     if why and 6 * len(why) < math.dist(start, end):
-        yield f'<text class="why" x="{(start[0] + end[0]) / 2:.0f}" y="{(start[1] + end[1]) / 2 - 7:.0f}">{why}</text>'
+        share = 0.5 if start[1] == end[1] else LABEL_AT
+        x, y = (start[k] + (end[k] - start[k]) * share for k in (0, 1))
+        yield f'<text class="why" x="{x:.0f}" y="{y - 7:.0f}">{why}</text>'
 
 
 def _bridge() -> Iterator[str]:
