@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from afield.config import LogFormat, Settings
+from afield.engine import heap
 from afield.engine.drive import drive
 from afield.kernel import Kernel, Order, open_kernel
 from afield.ledger.base import ExecutionFilter
@@ -89,6 +90,7 @@ async def drive_all(kernel: Kernel, target: Target) -> None:
 async def run(task: Task) -> Cost:
     async with open_kernel(settings_of(task)) as kernel:
         target = await add_target(kernel, task, limits(task))
+        heap.settle()  # as a worker process does
         with measured() as cost:
             began = time.perf_counter()
             await record(kernel, target, task.n)

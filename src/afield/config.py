@@ -42,6 +42,11 @@ class Settings(BaseSettings):
     takeover_after: float = Field(
         default=60.0, gt=0, description="Seconds without a sign of life after which another worker takes over a target."
     )
+    reconcile_every: float = Field(
+        default=900.0,
+        ge=0,
+        description="Seconds between two scheduled comparisons of a target that had work lately; 0: none are made.",
+    )
     host: str = Field(default="127.0.0.1", description="Address the web process listens on.")
     port: int = Field(default=8321, ge=0, le=65535, description="TCP port the web process listens on; 0: a free one.")
     api_token: SecretStr | None = Field(

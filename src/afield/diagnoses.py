@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from afield.connectors.registry import connector_class
 from afield.diagnose.diagnosis import Diagnosis
 from afield.diagnose.execution import Facts, diagnose_execution
 from afield.diagnose.ladder import Climb, climb
-from afield.kernel import Kernel
+from afield.kernel import Kernel, limits_of
 from afield.ledger.base import EventFilter, ExecutionFilter
 from afield.model.execution import Execution
 from afield.model.states import OCCUPYING
@@ -39,7 +38,7 @@ async def of_execution(kernel: Kernel, execution: Execution) -> Diagnosis:
     facts = Facts(
         execution=execution,
         target=target,
-        limits=connector_class(target.connector).abilities.limits.overridden(target.settings),
+        limits=limits_of(target),
         now=kernel.clock.now(),
         attempts=await kernel.ledger.attempts(execution.id),
         events=await kernel.ledger.events(mine, limit=_MOST_EVENTS),

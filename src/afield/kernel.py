@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import structlog
+
 from afield.clock import Clock, SystemClock
 from afield.config import Settings
-from afield.connectors.base import TargetContext, TokenSource
+from afield.connectors.base import Limits, TargetContext, TokenSource
 from afield.connectors.registry import AnyConnector, check_address, check_spec, connector_class, preload
 from afield.engine.queue import Nudger, open_queue
 from afield.engine.worker import Worker, WorkerSettings
@@ -21,6 +23,7 @@ from afield.ledger.base import Created, NewTarget
 from afield.ledger.connect import database_url
 from afield.ledger.credentials import Credentials
 from afield.ledger.postgres import PostgresLedger
+from afield.ledger.scans import Scans
 from afield.ledger.tokens import MemoryTokens, PostgresTokens
 from afield.model.execution import Execution, NewExecution, Resubmit
 from afield.model.ids import uuid7
@@ -29,9 +32,12 @@ from afield.model.states import FINAL
 from afield.model.target import DEFAULT_TENANT, Target
 from afield.reconcile.repair import PlannedRepair, Repaired, Repairer
 from afield.reconcile.scan import Scan, scan
+from afield.reconcile.scan_json import scan_from_json, scan_to_json
 from afield.reconcile.shared import SharedLook
 from afield.security.keys import load_keyring
 from afield.security.secrets import Keyring
+
+log = structlog.get_logger(__name__)
 
 _SCAN_BACK = timedelta(hours=24)
 
@@ -65,10 +71,12 @@ class Kernel:
         self.ledger = ledger
         self.keyring = keyring
         self.credentials = Credentials(ledger.database, keyring)
+        self.scans = Scans(ledger.database)
         self.artifacts = artifacts
         self.nudger = nudger
         self.clock = clock
         self._looks = SharedLook(clock)
+        self._targets: dict[tuple[UUID, str], Target] = {}
 
     # ------------------------------------------------------------------ targets
 
@@ -84,7 +92,7 @@ class Kernel:
     ) -> Target:
         """Record a target after checking its address and settings. Raises InvalidInputError, ConflictError (name)."""
         settings = settings or {}
-        _check_settings(connector, name, settings)
+        _limits(connector, name, settings)
         credential_id = (await self.credentials.find(tenant_id, credential)).id if credential else None
         return await self.ledger.add_target(
             NewTarget(
@@ -103,7 +111,7 @@ class Kernel:
     ) -> Target:
         """Give it other settings (all of them) or another credential. Raises InvalidInputError, NotFoundError."""
         if settings is not None:
-            _check_settings(target.connector, target.name, settings)
+            _limits(target.connector, target.name, settings)
         found = await self.credentials.find(target.tenant_id, credential) if credential else None
         return await self.ledger.update_target(target.id, settings=settings, credential_id=found.id if found else None)
 
@@ -121,8 +129,10 @@ class Kernel:
         raise NotFoundError(f"There is no target {text!r}.", hint="`afield targets list` shows those there are.")
 
     async def open_connector(self, target: Target) -> AnyConnector:
-        """Bind the target's connector to it, with its credential. Makes no remote call; the caller closes it."""
+        """Bind the target's connector to it, with its credential. Makes no remote call; the caller closes it. Raises
+        AfieldError when that is not possible."""
         kind = connector_class(target.connector)
+        limits_of(target)
         credential_id = target.credential_id
         secret = await self.credentials.secret(credential_id) if credential_id else {}
         tokens: TokenSource = MemoryTokens(secret, self.clock)
@@ -145,7 +155,7 @@ class Kernel:
     async def submit(self, order: Order, tenant_id: UUID = DEFAULT_TENANT) -> Created:
         """Record one execution, and nudge its target. Raises InvalidInputError (spec), NotFoundError (target),
         IdempotencyError; in none of these cases anything is recorded."""
-        target = await self.find_target(order.target, tenant_id)
+        target = await self._target_of(order, tenant_id)
         created = await self.ledger.create(
             NewExecution(
                 id=uuid7(),
@@ -160,6 +170,15 @@ class Kernel:
         )
         self.nudger.nudge(target.id)
         return created
+
+    async def _target_of(self, order: Order, tenant_id: UUID) -> Target:
+        """The order's target. What an order needs of it (id, connector) never changes, so it is asked for once."""
+        target = self._targets.get((tenant_id, order.target))
+        if target is None:
+            target = await self.find_target(order.target, tenant_id)
+            if order.target in {target.name, str(target.id)}:
+                self._targets[tenant_id, order.target] = target
+        return target
 
     async def cancel(self, execution_id: UUID, actor: str, tenant_id: UUID = DEFAULT_TENANT) -> Execution:
         """Ask for a cancel; what comes of it shows in the execution's state. Raises ConflictError when it has ended."""
@@ -178,15 +197,32 @@ class Kernel:
     async def scan(self, target: Target, *, since: datetime | None = None) -> Scan:
         """Compare both sides of a target with one fresh look, shared by everybody who asks at about this time.
 
-        `since`: how far back the remote is listed; a day if not given.
+        `since`: how far back the remote is listed; a day if not given. A remote that cannot be asked is told in
+        `looked`; raises AfieldError when the target cannot even be opened.
         """
         since = since or self.clock.now() - _SCAN_BACK
 
         async def fresh() -> Scan:
             async with self._connected(target) as connector:
-                return await scan(self.ledger, connector, target, since, self.clock.now())
+                scanned = await scan(self.ledger, connector, target, since, self.clock.now())
+            await self._keep(target, scanned)
+            return scanned
 
         return await self._looks.scan(target.id, since, fresh)
+
+    async def _keep(self, target: Target, scanned: Scan) -> None:
+        result = await asyncio.to_thread(scan_to_json, scanned)  # thousands of rows would hold up the event loop
+        await self.scans.keep(target, scanned.looked.taken_at, scanned.looked.complete, result)
+
+    async def last_scan(self, target_id: UUID) -> Scan | None:
+        """The newest comparison made by any process, complete or not; None when there is none. Calls no remote.
+        Specs and outputs of its executions are left out."""
+        result = await self.scans.last(target_id)
+        try:
+            return await asyncio.to_thread(scan_from_json, result) if result else None
+        except ValueError as error:
+            log.warning("scan.not_readable", target_id=str(target_id), error=str(error))
+            return None
 
     async def repair(self, target: Target, planned: Sequence[PlannedRepair], actor: str) -> list[Repaired]:
         """Make planned repairs in somebody's name, and nudge the target if there is something to go on with."""
@@ -198,6 +234,10 @@ class Kernel:
         self.nudger.nudge(target.id)
         return repaired
 
+    async def close(self) -> None:
+        """Cut off the looks that nobody waits for any more."""
+        await self._looks.close()
+
     @asynccontextmanager
     async def _connected(self, target: Target) -> AsyncIterator[AnyConnector]:
         connector = await self.open_connector(target)
@@ -207,9 +247,14 @@ class Kernel:
             await connector.close()
 
 
-def _check_settings(connector: str, name: str, settings: JsonObject) -> None:
+def limits_of(target: Target) -> Limits:
+    """What may be asked of the target. Raises InvalidInputError for an unknown connector or a bad setting."""
+    return _limits(target.connector, target.name, target.settings)
+
+
+def _limits(connector: str, name: str, settings: JsonObject) -> Limits:
     try:
-        connector_class(connector).abilities.limits.overridden(settings)
+        return connector_class(connector).abilities.limits.overridden(settings)
     except ValueError as error:
         raise InvalidInputError(f"The settings of target {name!r} are not valid: {error}.") from error
 
@@ -229,11 +274,17 @@ async def open_kernel(settings: Settings, *, clock: Clock | None = None) -> Asyn
         nudger = Nudger(queue)
         stack.push_async_callback(nudger.flush)
         artifacts = ArtifactStore.open(settings.artifacts_url, settings.home_folder)
-        yield Kernel(settings=settings, ledger=ledger, keyring=keyring, artifacts=artifacts, nudger=nudger, clock=clock)
+        kernel = Kernel(
+            settings=settings, ledger=ledger, keyring=keyring, artifacts=artifacts, nudger=nudger, clock=clock
+        )
+        stack.push_async_callback(kernel.close)
+        yield kernel
 
 
 @asynccontextmanager
-async def open_worker(settings: Settings, worker: WorkerSettings) -> AsyncIterator[Worker]:
-    """A worker process's parts: a kernel, and a queue connection of its own."""
-    async with open_kernel(settings) as kernel, open_queue(await database_url(settings)) as queue:
+async def open_worker(source: Kernel | Settings, worker: WorkerSettings) -> AsyncIterator[Worker]:
+    """A worker process's parts: a kernel, the one given or one of its own, and a queue connection of its own."""
+    async with AsyncExitStack() as stack:
+        kernel = source if isinstance(source, Kernel) else await stack.enter_async_context(open_kernel(source))
+        queue = await stack.enter_async_context(open_queue(await database_url(kernel.settings)))
         yield Worker(kernel.ledger, queue, kernel.open_connector, kernel.artifacts, worker, clock=kernel.clock)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
 from web_world import Web, a_remote, serving, settings_for
@@ -13,8 +12,6 @@ from afield.api.app import create_app
 from afield.config import Settings
 from afield.kernel import Kernel, open_kernel
 from afield.testing.remote import MemoryRemote
-
-_UTC = ZoneInfo("UTC")  # its file is read once a process, at the first use: a fraction of a millisecond
 
 
 @pytest.fixture

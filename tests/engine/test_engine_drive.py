@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tracemalloc
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from engine_world import DAY, World
 
 from afield.connectors.base import Cancellation, Entry, Intent, Match, Output, Sink, Submission
 from afield.engine.drive import Outcome
-from afield.model.execution import Resubmit
+from afield.model.execution import Move, Resubmit
 from afield.model.states import LIVE, ExecutionState, OutcomeOfAttempt, OutputState
 from afield.testing.connector import MemoryConnector, NamelessConnector
 from afield.testing.faults import Fault
@@ -294,6 +295,23 @@ async def test_an_older_driver_that_wakes_up_is_refused(world: World) -> None:
     assert await world.row(one) == before
     assert world.remote.count(one) == 1
     assert await world.drive() is Outcome.DONE
+
+
+async def test_rows_set_aside_do_not_keep_others_out() -> None:
+    """Whatever is set aside is older than what could be sent, and more than is loaded at once."""
+    world = await World.start(settings={"submit_batch": 2})
+    for index in range(10):
+        held = await world.row(await world.record())
+        later = world.clock.now() + DAY
+        sending = Move(execution_id=held.id, expect=S.QUEUED, to=S.SUBMITTING, attempt=1, at=world.clock.now())
+        back = replace(sending, expect=S.SUBMITTING, to=S.QUEUED, retry_at=later, failures=1)
+        assert all(one.ok for one in await world.ledger.apply_all([sending, back])), index
+    ready = [await world.record() for _ in range(3)]
+    driving = asyncio.create_task(world.drive())
+    await _until(world, lambda: all(world.ledger._rows[one].state is S.SUCCEEDED for one in ready), patience=DAY / 2)
+    assert {_state(world, index) for index in range(10)} == {S.QUEUED}
+    assert await driving is Outcome.DONE
+    assert {(await world.row(one)).state for one in world.ids} == {S.SUCCEEDED}
 
 
 async def test_a_request_sent_long_after_its_intent_is_held_back(world: World) -> None:

@@ -30,6 +30,18 @@ async def test_an_output_of_many_parts(store: ArtifactStore) -> None:
     assert await content(store, "amc/one.csv") == b"".join(pieces)
 
 
+@pytest.mark.parametrize("sizes", [[1], [100_000, 0, 156_000], [262_144], [262_144, 1], [262_145], [200_000, 200_000]])
+async def test_small_ones_and_those_that_outgrow_it(store: ArtifactStore, sizes: list[int]) -> None:
+    pieces = [bytes([65 + n]) * size for n, size in enumerate(sizes)]
+    sink = store.sink("a/b")
+    for piece in pieces:
+        await sink.write(piece)
+        with pytest.raises(NotFoundError):
+            await store.size("a/b")
+    await sink.commit("text/csv")
+    assert await content(store, "a/b") == b"".join(pieces)
+
+
 async def test_an_empty_output(store: ArtifactStore) -> None:
     assert await store.size(await store.sink("empty").commit("text/plain")) == 0
 
@@ -40,9 +52,9 @@ async def test_a_commit_replaces_and_an_abort_leaves_nothing(store: ArtifactStor
         await sink.write(text)
         await sink.commit("text/plain")
     assert await content(store, "x") == b"new"
-    for name in ("x", "y"):
+    for name, size in [("x", 20_000_000), ("y", 20_000_000), ("x", 5), ("y", 5)]:
         sink = store.sink(name)
-        await sink.write(b"z" * 20_000_000)
+        await sink.write(b"z" * size)
         await sink.abort()
         await sink.abort()
     assert await content(store, "x") == b"new"

@@ -12,12 +12,21 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import sqlalchemy
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.script import ScriptDirectory
 from ledger_world import S, make_world
 
 from afield.errors import InvalidInputError, UnavailableError
-from afield.ledger import embedded
+from afield.ledger import embedded, migrations
+from afield.ledger.base import EventFilter
 from afield.ledger.migrate import check_server, migrate
+from afield.ledger.migrations import HEAD
 from afield.ledger.postgres import PostgresLedger
+from afield.ledger.scans import Scans
+from afield.model.finding import Finding, FindingKind, Severity
+from afield.model.target import DEFAULT_TENANT
 
 
 def tables(url: str) -> set[str]:
@@ -33,7 +42,50 @@ async def test_several_at_once_and_again(empty_database_url: str) -> None:
         empty_database_url
     )
     with psycopg.connect(empty_database_url) as connection:
-        assert connection.execute("select version_num from afield.version").fetchall() == [("0001",)]
+        assert connection.execute("select version_num from afield.version").fetchall() == [(HEAD,)]
+
+
+def test_head_is_what_alembic_finds() -> None:
+    assert ScriptDirectory(str(Path(migrations.__file__).parent)).get_current_head() == HEAD
+
+
+def migrate_to(url: str, revision: str) -> None:
+    """What an earlier version of this program did."""
+    engine = sqlalchemy.create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=sqlalchemy.NullPool
+    )
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
+    script = ScriptDirectory.from_config(config)
+    with (
+        engine.begin() as connection,
+        EnvironmentContext(config, script, fn=lambda found, _: script._upgrade_revs(revision, found)) as environment,
+    ):
+        connection.exec_driver_sql("create schema afield")
+        environment.configure(connection=connection, version_table_schema="afield", version_table="version")
+        environment.run_migrations()
+
+
+async def test_an_upgrade_keeps_what_is_there(empty_database_url: str) -> None:
+    url = empty_database_url
+    await asyncio.to_thread(migrate_to, url, "0001")
+    assert "afield.scan" not in tables(url)
+    async with await PostgresLedger.open(url) as ledger:
+        world = await make_world(ledger)
+        row = await world.execution(S.LOST)
+        finding = Finding(
+            kind=FindingKind.LOCAL_ONLY, severity=Severity.ERROR, target_id=world.target.id, explanation="Gone."
+        )  # fmt: skip
+        await ledger.report(world.target.id, [finding], complete=True, at=row.created_at)
+        before = await ledger.findings(DEFAULT_TENANT), await ledger.events(EventFilter(tenant_id=DEFAULT_TENANT))
+        await migrate(url)
+        assert "afield.scan" in tables(url)
+        after = await ledger.findings(DEFAULT_TENANT), await ledger.events(EventFilter(tenant_id=DEFAULT_TENANT))
+        assert after == before
+        assert await ledger.execution(row.id) == row
+        await world.step(row, S.QUEUED)
+        [told] = await Scans(ledger.database).alert(world.target.id, [], row.created_at)
+        assert told.finding == finding
 
 
 async def test_a_queue_that_is_there_is_left_alone(empty_database_url: str) -> None:

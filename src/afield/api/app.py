@@ -20,7 +20,6 @@ from afield.api.vitals import needed_schema
 from afield.config import Settings
 from afield.kernel import Kernel, open_kernel
 from afield.model.target import DEFAULT_TENANT
-from afield.scans import Scans
 
 MOST_BODY_BYTES = 1024 * 1024
 """How large a request's body may be: the longest SQL anybody writes by hand, several times over."""
@@ -50,7 +49,7 @@ def create_app(source: Kernel | Settings, *, tenant_id: UUID = DEFAULT_TENANT) -
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(needed_schema)
         async with _kernel(source) as kernel:
-            runtime = Runtime(kernel, tenant_id, closing, Scans(kernel))
+            runtime = Runtime(kernel, tenant_id, closing)
             async with runtime.running():
                 app.state.runtime = runtime
                 yield

@@ -94,8 +94,8 @@ async def reconcile(body: ReconcileBody, runtime: RuntimeDep, tenant_id: TenantD
 
 async def _compared(runtime: Runtime, target: Target, body: ReconcileBody) -> Scan:
     if body.fresh:
-        return await runtime.scans.fresh(target, body.since)
-    last = await runtime.scans.last(target.id)
+        return await runtime.kernel.scan(target, since=body.since)
+    last = await runtime.kernel.last_scan(target.id)
     if last is None:
         raise LookError(f"Target {target.name!r} was not compared yet.", hint="Send fresh: true to ask the remote.")
     return last

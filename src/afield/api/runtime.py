@@ -13,7 +13,6 @@ from fastapi import Depends, Request
 
 from afield.api.lag import LoopLag
 from afield.kernel import Kernel
-from afield.scans import Scans
 
 ACTOR = "api"
 """Who did it, in the audit trail, when somebody did it through the API."""
@@ -26,7 +25,6 @@ class Runtime:
     kernel: Kernel
     tenant_id: UUID
     closing: asyncio.Event
-    scans: Scans
     lag: LoopLag = field(default_factory=LoopLag)
 
     @asynccontextmanager

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Response
 
 from afield.api.bodies import GivenTime, Json, NewTargetBody, TargetBody, TargetPatch, TargetsBody
 from afield.api.comparing import ComparisonBody
-from afield.api.runtime import KernelDep, RuntimeDep, TenantDep
+from afield.api.runtime import KernelDep, TenantDep
 
 router = APIRouter(prefix="/targets", tags=["targets"])
 
@@ -59,8 +59,8 @@ def merged(settings: Json, changes: Json) -> Json:
 
 @router.post("/{target}/look")
 async def look_at_target(
-    target: TargetName, runtime: RuntimeDep, tenant_id: TenantDep, since: GivenTime | None = None
+    target: TargetName, kernel: KernelDep, tenant_id: TenantDep, since: GivenTime | None = None
 ) -> ComparisonBody:
     """Ask the remote now and compare. Many callers at once share one look; nothing is repaired."""
-    found = await runtime.kernel.find_target(target, tenant_id)
-    return ComparisonBody.of(await runtime.scans.fresh(found, since))
+    found = await kernel.find_target(target, tenant_id)
+    return ComparisonBody.of(await kernel.scan(found, since=since))

@@ -29,7 +29,7 @@ router = APIRouter(prefix="/api/workflows", tags=["workflows"])
 
 
 def _workflows(runtime: RuntimeDep) -> Workflows:
-    return Workflows(runtime.kernel, runtime.scans, runtime.tenant_id)
+    return Workflows(runtime.kernel, runtime.tenant_id)
 
 
 WorkflowsDep = Annotated[Workflows, Depends(_workflows)]

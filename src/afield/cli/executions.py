@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -14,7 +15,7 @@ from afield.cli.run import Exit, JsonFlag, emit, err, fail, print_json, with_ker
 from afield.cli.show import execution_card, executions_table
 from afield.cli.targets import read_json
 from afield.cli.watch import watch_table
-from afield.errors import AfieldError, InvalidInputError, NotFoundError
+from afield.errors import InvalidInputError, NotFoundError
 from afield.kernel import Kernel, Order
 from afield.ledger.base import EventFilter, ExecutionFilter
 from afield.model.execution import Execution, Resubmit
@@ -41,7 +42,9 @@ def submit(
     spec: Annotated[str, typer.Option(help="JSON object: what to run; @FILE or - for standard input.")],
     key: Annotated[str | None, typer.Option(help="Idempotency key: the same key never records a second one.")] = None,
     label: Annotated[list[str] | None, typer.Option(help="name=value; can be repeated.")] = None,
-    timeout: Annotated[float | None, typer.Option(help="Seconds after which it is stopped.")] = None,
+    timeout: Annotated[
+        float | None, typer.Option(min=0.1, max=30 * 86_400, help="Seconds after which it is stopped.")
+    ] = None,
     never_resubmit: Annotated[bool, typer.Option(help="If it is shown absent, ask a person first.")] = False,
     wait: Annotated[bool, typer.Option(help="Wait for its end; exit code 1 unless it succeeded.")] = False,
     json: JsonFlag = False,
@@ -58,7 +61,7 @@ def submit(
 
     async def work(kernel: Kernel) -> Execution:
         created = await kernel.submit(order)
-        err.print(f"Execution {created.execution.id} is {'already ' * created.replayed}recorded.", highlight=False)
+        err.print(f"Execution {created.execution.id} is {'already ' * created.replayed}recorded.")
         return await _ended(kernel, created.execution.id) if wait else created.execution
 
     execution = with_kernel(work)
@@ -110,7 +113,7 @@ def list_executions(
         names = {str(one.id): one.name for one in await kernel.ledger.targets(DEFAULT_TENANT)}
         emit(page, executions_table(page.items, names, kernel.clock.now()), json)
         if page.next_cursor and not json:
-            err.print(f"More: --cursor {page.next_cursor}", highlight=False)
+            err.print(f"More: --cursor {page.next_cursor}")
 
     with_kernel(work)
 
@@ -160,21 +163,20 @@ def output(
                 f"Execution {row.id} has no stored output.",
                 hint=f"It is {row.state}, its output is {row.output_state}.",
             )
-        stream = await asyncio.to_thread(to.open, "wb") if to else sys.stdout.buffer
-        try:
+        with ExitStack() as stack:
+            stream = stack.enter_context(await asyncio.to_thread(to.open, "wb")) if to else sys.stdout.buffer
             async for piece in kernel.artifacts.read(artifact):
                 await asyncio.to_thread(stream.write, piece)
-        finally:
             stream.flush()
-            if to:
-                stream.close()
 
     with_kernel(work)
 
 
 @executions.command("watch")
 def watch(
-    target: _TargetOption = None, every: Annotated[float, typer.Option(min=0.1)] = 1.0, json: JsonFlag = False
+    target: _TargetOption = None,
+    every: Annotated[float, typer.Option(min=0.1, max=3600, help="Seconds between two pictures.")] = 1.0,
+    json: JsonFlag = False,
 ) -> None:
     """A live table of both sides; with --json, a line of JSON for each event. Ends with Ctrl-C."""
 
@@ -187,9 +189,5 @@ def watch(
         async for event in kernel.ledger.follow(wanted, after=await kernel.ledger.last_seq()):
             print_json(event)
 
-    try:
+    with suppress(KeyboardInterrupt):
         with_kernel(work)
-    except KeyboardInterrupt:
-        return
-    except AfieldError as error:
-        fail(error)

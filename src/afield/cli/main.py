@@ -12,7 +12,7 @@ from afield.cli.diagnose import diagnose
 from afield.cli.executions import executions
 from afield.cli.processes import database, up, web, worker
 from afield.cli.reconcile import find, reconcile
-from afield.cli.run import out
+from afield.cli.run import out, set_json
 from afield.cli.targets import credentials, targets
 from afield.config import LogFormat
 from afield.demo.command import demo
@@ -39,7 +39,7 @@ app.command("demo")(demo)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        out.print(f"afield {__version__}", highlight=False)
+        out.print(f"afield {__version__}")
         raise typer.Exit
 
 
@@ -50,6 +50,7 @@ def root(
     ] = False,
 ) -> None:
     """Run work in other people's systems, and know what became of it."""
+    set_json(False)
     set_up_logs(level="WARNING", form=LogFormat.CONSOLE, stream=sys.stderr)
 
 

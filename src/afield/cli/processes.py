@@ -14,14 +14,16 @@ from typing import Annotated
 import structlog
 import typer
 
-from afield.cli.run import JsonFlag, emit, fail, settings
+from afield.cli.run import JsonFlag, emit, finished, settings
 from afield.cli.supervise import Child
 from afield.config import Settings
+from afield.engine import heap
 from afield.engine.worker import WorkerSettings
 from afield.errors import AfieldError
-from afield.kernel import open_worker
+from afield.kernel import open_kernel, open_worker
 from afield.ledger import embedded
 from afield.ledger.connect import database_url
+from afield.patrol import Patrol
 from afield.telemetry.logs import set_up_logs
 
 log = structlog.get_logger(__name__)
@@ -46,10 +48,7 @@ def _run(work: Callable[[Settings, asyncio.Event], Awaitable[None]], *, with_par
             loop.add_reader(sys.stdin.fileno(), _stop_at_end_of_input, stop)
         await work(chosen, stop)
 
-    try:
-        asyncio.run(main())
-    except AfieldError as error:
-        fail(error)
+    finished(main)
 
 
 def _stop_at_end_of_input(stop: asyncio.Event) -> None:
@@ -70,19 +69,23 @@ def web(with_parent: _WithParent = False) -> None:
 
 
 def worker(with_parent: _WithParent = False) -> None:
-    """Drive targets. Run any number of them against one database."""
+    """Drive targets, and compare both sides of them from time to time. Run any number against one database."""
 
     async def work(chosen: Settings, stop: asyncio.Event) -> None:
         name = f"{socket.gethostname()}-{os.getpid()}"
         how = WorkerSettings(name=name, takeover_after=timedelta(seconds=chosen.takeover_after))
-        async with open_worker(chosen, how) as running:
+        async with open_kernel(chosen) as kernel, open_worker(kernel, how) as running:
+            patrol = Patrol(kernel, timedelta(seconds=chosen.reconcile_every))
+            patrolling = asyncio.create_task(patrol.run())
             working = asyncio.create_task(running.run())
             stopping = asyncio.create_task(stop.wait())
+            heap.settle()
             log.info("worker.ready", worker=name)
             await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
             running.stop()
+            patrol.stop()
             stopping.cancel()
-            await working
+            await asyncio.gather(working, patrolling)
         log.info("worker.stopped", worker=name)
 
     _run(work, with_parent=with_parent)
@@ -96,7 +99,11 @@ def up(
     if port is not None:
         os.environ["AFIELD_PORT"] = str(port)
 
+    from afield.api.serve import bind, check_exposure  # noqa: PLC0415 - its libraries would slow every command down
+
     async def work(chosen: Settings, stop: asyncio.Event) -> None:
+        check_exposure(chosen)
+        (await bind(chosen.host, chosen.port)).close()  # a port that is taken is better said now, and once
         await database_url(chosen)
         children = [Child("web", ["web"]), *(Child(f"worker {n + 1}", ["worker"]) for n in range(workers))]
         keepers = [asyncio.create_task(child.keep()) for child in children]
@@ -137,15 +144,14 @@ def migrate(json: JsonFlag = False) -> None:
 
 
 def _database(json: bool, text: str) -> None:
-    try:
-        asyncio.run(database_url(settings()))
-    except AfieldError as error:
-        fail(error)
+    chosen = settings()
+    finished(lambda: database_url(chosen))
     emit({"ok": True}, text, json)
 
 
 @database.command("stop")
 def stop_database(json: JsonFlag = False) -> None:
-    """Stop the embedded database."""
-    asyncio.run(embedded.stop(settings().home_folder))
+    """Stop the embedded database. With AFIELD_DATABASE_URL there is none."""
+    chosen = settings()
+    finished(lambda: embedded.stop(chosen.home_folder))
     emit({"ok": True}, "The embedded database is stopped.", json)

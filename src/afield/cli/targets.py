@@ -9,8 +9,9 @@ from typing import Annotated
 import orjson
 import typer
 
-from afield.cli.run import Exit, JsonFlag, emit, err, with_kernel
+from afield.cli.run import JsonFlag, emit, fail, with_kernel
 from afield.cli.show import targets_table
+from afield.errors import InvalidInputError
 from afield.kernel import Kernel
 from afield.model.jsontypes import JsonObject
 from afield.model.target import DEFAULT_TENANT, Target
@@ -18,6 +19,7 @@ from afield.model.target import DEFAULT_TENANT, Target
 targets = typer.Typer(help="Places in other people's systems where work can run.", no_args_is_help=True)
 credentials = typer.Typer(help="What opens targets; secrets go in and never come out.", no_args_is_help=True)
 
+_EXAMPLE = 'Give an object such as {"name": "value"}, or @FILE, or - for standard input.'
 _JsonText = Annotated[str, typer.Option(help="A JSON object, or @FILE, or - for standard input.")]
 
 
@@ -29,12 +31,12 @@ def read_json(text: str) -> JsonObject:
         elif text.startswith("@"):
             text = Path(text[1:]).read_text(encoding="utf-8")
         value: object = orjson.loads(text)
-    except (OSError, orjson.JSONDecodeError) as error:
-        err.print(f"[bold red]Error:[/] not a JSON object: {error}", highlight=False)
-        raise typer.Exit(Exit.FAILED) from error
+    except OSError as error:
+        fail(InvalidInputError(f"{text[1:]} cannot be read: {error.strerror}."))
+    except ValueError as error:  # not JSON, or not even text
+        fail(InvalidInputError(f"That is not JSON: {error}.", hint=_EXAMPLE))
     if not isinstance(value, dict):
-        err.print('[bold red]Error:[/] a JSON object is needed, for example \'{"name": "value"}\'.', highlight=False)
-        raise typer.Exit(Exit.FAILED)
+        fail(InvalidInputError("A JSON object is needed.", hint=_EXAMPLE))
     return value
 
 
@@ -60,17 +62,15 @@ def add_target(
 ) -> None:
     """Record a target. Its address is checked before anything is written."""
 
+    where, limits = read_json(address), read_json(settings)
+
     async def work(kernel: Kernel) -> Target:
         return await kernel.add_target(
-            connector=connector,
-            name=name,
-            address=read_json(address),
-            settings=read_json(settings),
-            credential=credential,
+            connector=connector, name=name, address=where, settings=limits, credential=credential
         )
 
     target = with_kernel(work)
-    emit(target, f"Target [bold]{target.name}[/] is recorded ({target.id}).", json)
+    emit(target, f"Target {target.name} is recorded ({target.id}).", json)
 
 
 @targets.command("show")
@@ -84,6 +84,15 @@ def show_target(target: Annotated[str, typer.Argument(help="Name or id.")], json
     with_kernel(work)
 
 
+def _texts(values: JsonObject) -> dict[str, str]:
+    """Secret values: all of them text. Ends the command if they are not; says which, and never what they are."""
+    texts = {name: value for name, value in values.items() if isinstance(value, str)}
+    if len(texts) < len(values):
+        names = ", ".join(sorted(values.keys() - texts.keys()))
+        fail(InvalidInputError(f"Secret values are text, and this is not: {names}."))
+    return texts
+
+
 @credentials.command("add")
 def add_credential(
     name: Annotated[str, typer.Argument(help="What to call it.")],
@@ -93,10 +102,11 @@ def add_credential(
 ) -> None:
     """Store a credential, encrypted."""
 
+    values = _texts(read_json(secret))
+
     async def work(kernel: Kernel) -> None:
-        values = {key: str(value) for key, value in read_json(secret).items()}
         stored = await kernel.credentials.add(DEFAULT_TENANT, name, connector, values)
-        emit({"id": stored.id, "name": name}, f"Credential [bold]{name}[/] is stored.", json)
+        emit({"id": stored.id, "name": name}, f"Credential {name} is stored.", json)
 
     with_kernel(work)
 

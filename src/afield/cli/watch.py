@@ -11,6 +11,7 @@ from rich.text import Text
 
 from afield.cli.run import out
 from afield.cli.show import executions_table, targets_table
+from afield.errors import UnavailableError
 from afield.kernel import Kernel
 from afield.ledger.base import ExecutionFilter
 from afield.model.states import OUTSTANDING, ExecutionState
@@ -23,7 +24,10 @@ async def watch_table(kernel: Kernel, target_id: UUID | None, every: float) -> N
     """Draw the table every so many seconds, until cancelled."""
     with Live(console=out, auto_refresh=False) as live:
         while True:
-            live.update(await picture(kernel, target_id), refresh=True)
+            try:
+                live.update(await picture(kernel, target_id), refresh=True)
+            except UnavailableError as error:
+                live.update(Text(str(error), style="yellow"), refresh=True)  # as a database does that is restarted
             await asyncio.sleep(every)
 
 

@@ -14,6 +14,7 @@ from afield.errors import UnavailableError
 from afield.model.jsontypes import JsonObject, JsonValue
 
 _READY_WITHIN = 30.0
+_STOP_WITHIN = 5.0
 
 
 class Cloud:
@@ -31,7 +32,12 @@ class Cloud:
         output = await asyncio.to_thread(self._log.open, "wb")
         arguments = ["-m", "afield_sim", "--ready-file", str(self._ready_file), "--instances", "3"]
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, *arguments, stdout=output, stderr=output, stdin=asyncio.subprocess.DEVNULL
+            sys.executable,
+            *arguments,
+            stdout=output,
+            stderr=output,
+            stdin=asyncio.subprocess.DEVNULL,
+            start_new_session=True,  # a Ctrl-C is for us; we stop it in order
         )
         output.close()
         try:
@@ -88,4 +94,9 @@ class Cloud:
         """Stop it."""
         if self._process is not None and self._process.returncode is None:
             self._process.terminate()
-            await self._process.wait()
+            try:
+                async with asyncio.timeout(_STOP_WITHIN):
+                    await self._process.wait()
+            except TimeoutError:
+                self._process.kill()
+                await self._process.wait()

@@ -53,14 +53,13 @@ class Crew:
     async def start(self) -> None:
         """Start everything and wait until it is ready. Raises UnavailableError when it does not come up."""
         await asyncio.to_thread(self.home.mkdir, parents=True, exist_ok=True)
-        await embedded.ensure_started(self.home)
-        output = await asyncio.to_thread(self._log.open, "ab")
-        for name in ("web", "worker"):
-            child = Child(name, [name], environment=self.environment, output=output)
-            await child.start()
+        self._output = await asyncio.to_thread(self._log.open, "ab")
+        for name in ("web", "worker"):  # side by side with the database, for which they wait
+            child = Child(name, [name], environment=self.environment, output=self._output)
             self._children[name] = child
+            await child.start()
             self._keepers.append(asyncio.create_task(child.keep()))
-        self._output = output
+        await embedded.ensure_started(self.home)
         self._keepers.append(asyncio.create_task(self._keep_database()))
         await self._until_ready()
 
@@ -78,23 +77,24 @@ class Crew:
             with suppress(AfieldError, OSError):
                 await embedded.ensure_started(self.home)
 
-    def kill_worker(self) -> None:
-        """SIGKILL for the worker; its place is taken by another one."""
-        self._children["worker"].kill()
+    async def kill_worker(self) -> None:
+        """SIGKILL for the worker, as soon as there is one; its place is taken by another one."""
+        while not self._children["worker"].kill():  # noqa: ASYNC110 - another process, there is no event to wait for
+            await asyncio.sleep(0.05)
         self.worker_kills += 1
 
-    def kill_database(self) -> None:
-        """SIGKILL for the database; it is started again and recovers by itself."""
-        pid = embedded.postmaster_pid(self.home)
-        if pid is not None:
-            os.kill(pid, signal.SIGKILL)
-            self.database_kills += 1
+    async def kill_database(self) -> None:
+        """SIGKILL for the database, as soon as it runs; it is started again and recovers by itself."""
+        while (pid := embedded.postmaster_pid(self.home)) is None:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.05)
+        os.kill(pid, signal.SIGKILL)
+        self.database_kills += 1
 
     async def stop(self) -> None:
         """Stop everything."""
-        for keeper in self._keepers[len(self._children) :]:
-            keeper.cancel()
         await asyncio.gather(*(child.stop() for child in self._children.values()))
+        for keeper in self._keepers:
+            keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
         if self._output is not None:
             self._output.close()

@@ -69,10 +69,11 @@ def in_words(report: Report, counts: Counter[str], foreign: int) -> Sequence[str
         f"{report.submitted} executions were recorded; {report.landed} came to an end both sides agree on ({ends}).",
         f"The worker was killed {_times(report.worker_kills)} and the database {_times(report.database_kills)}, "
         "with SIGKILL, while requests were on the wire.",
-        f"{report.adopted} executions whose reply was lost were found at the remote and tied to their record.",
-        f"{report.resubmitted} attempts were shown absent by a complete and late look, and only then sent again.",
+        f"Lost replies: {report.adopted} times the execution was found at the remote and tied to its record.",
+        f"Lost requests: {report.resubmitted} times a complete and late look showed that nothing had arrived, and only "
+        "then it was sent again.",
         f"{report.lost} were lost; {report.duplicated} ran more than once, counted at the simulator.",
-        f"{foreign} executions somebody else started were seen, and left alone.",
+        f"Executions somebody else started, seen and left alone: {foreign}.",
         f"{verdict} It took {report.seconds:.0f} seconds.",
     )
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from afield.demo.story import EXECUTIONS, Scene
+from afield.model.jsontypes import JsonObject
 from afield.model.states import ExecutionState
 
 _SHOWN = 14
@@ -29,8 +30,7 @@ def picture(scene: Scene) -> RenderableType:
 
 def _both_sides(scene: Scene) -> Table:
     table = Table("execution", "here", "there", "try", "reason", box=None, pad_edge=False)
-    going = [row for row in scene.rows if not row.get("complete")]
-    for row in going[:_SHOWN]:
+    for row in sorted(scene.rows, key=_place)[:_SHOWN]:
         reason = row.get("reason")
         text = str(reason.get("text") or reason.get("code")) if isinstance(reason, dict) else ""
         there = str(row.get("remote_status") or "-")
@@ -38,9 +38,15 @@ def _both_sides(scene: Scene) -> Table:
     return table
 
 
+def _place(row: JsonObject) -> tuple[bool, int]:
+    """What goes on comes first, then what took the most tries."""
+    return bool(row.get("complete")), -int(str(row.get("attempt") or 0))
+
+
 def _state(state: str) -> Text:
     doubtful = state in {ExecutionState.UNCONFIRMED, ExecutionState.LOST}
-    return Text(state, style="yellow" if doubtful else "cyan")
+    over = "green" if state == ExecutionState.SUCCEEDED else "cyan"
+    return Text(state, style="yellow" if doubtful else over)
 
 
 async def draw(scene: Scene, console: Console) -> None:
@@ -49,9 +55,12 @@ async def draw(scene: Scene, console: Console) -> None:
         await _tell(scene, console)
         return
     with Live(console=console, auto_refresh=False) as live:
-        while True:
+        try:
+            while True:
+                live.update(picture(scene), refresh=True)
+                await asyncio.sleep(0.25)
+        finally:
             live.update(picture(scene), refresh=True)
-            await asyncio.sleep(0.25)
 
 
 async def _tell(scene: Scene, console: Console) -> None:
@@ -66,5 +75,5 @@ async def _tell(scene: Scene, console: Console) -> None:
 
 def _print_new(scene: Scene, console: Console, told: int) -> int:
     for line in scene.lines[told:]:
-        console.print(line, highlight=False)
+        console.print(line, highlight=False, soft_wrap=True)
     return len(scene.lines)

@@ -98,16 +98,31 @@ class Story:
         self.scene = scene
 
     async def run(self) -> Report:
-        """All of it. Never raises for what the demo breaks; what does not land in time is reported as lost."""
-        began = time.monotonic()
+        """All of it. Never raises for what the demo breaks; what does not land in time is reported as lost.
+
+        Raises UnavailableError when something does not start.
+        """
+        self.scene.say("Starting the simulated cloud, the database, the web process and a worker.")
+        await self._start()
         async with Client(self.crew.url) as client:
             await self._prepare(client)
             ids = await self._submit_all(client)
             await self._break_things(client)
-            await self._until(client, lambda: self.scene.landed == len(ids), began + _GIVE_UP_AFTER)
+            await self._until(client, lambda: self.scene.landed == len(ids), self.scene.started + _GIVE_UP_AFTER)
             await self._reconcile(client)
             await self._refresh(client)
-            return await self._report(client, len(ids), time.monotonic() - began)
+            return await self._report(client, len(ids), time.monotonic() - self.scene.started)
+
+    async def _start(self) -> None:
+        """Cloud and crew, side by side; when one of them does not start, the other one is not waited for."""
+        starting = [asyncio.create_task(self.cloud.start()), asyncio.create_task(self.crew.start())]
+        try:
+            await asyncio.gather(*starting)
+        finally:
+            for one in starting:
+                one.cancel()
+            await asyncio.gather(*starting, return_exceptions=True)
+        self.scene.say("All of them are there.")
 
     async def _prepare(self, client: Client) -> None:
         amc = self.cloud.amc
@@ -148,13 +163,13 @@ class Story:
     async def _break_things(self, client: Client) -> None:
         soon = time.monotonic() + _GIVE_UP_AFTER / 2
         await self._until(client, lambda: self.scene.landed >= EXECUTIONS // 6, soon)
-        self.crew.kill_worker()
+        await self.crew.kill_worker()
         self.scene.say("The worker is killed with SIGKILL, requests on the wire.")
         await self._until(client, lambda: self.scene.landed >= EXECUTIONS // 3, soon)
-        self.crew.kill_database()
+        await self.crew.kill_database()
         self.scene.say("The database is killed with SIGKILL; it recovers, everything else waits.")
         await self._until(client, lambda: self.scene.landed >= EXECUTIONS // 2, soon)
-        self.crew.kill_worker()
+        await self.crew.kill_worker()
         self.scene.say("The worker is killed again.")
 
     async def _reconcile(self, client: Client) -> None:
@@ -164,7 +179,7 @@ class Story:
             for finding in found if isinstance(found, list) else []:
                 if isinstance(finding, dict):
                     self.scene.findings[str(finding.get("kind"))] += 1
-        told = ", ".join(f"{number} {kind}" for kind, number in sorted(self.scene.findings.items()))
+        told = ", ".join(f"{number} {kind.replace('_', ' ')}" for kind, number in sorted(self.scene.findings.items()))
         self.scene.say(f"Both sides are compared: {told}.")
 
     async def _report(self, client: Client, submitted: int, seconds: float) -> Report:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 import structlog
 
-from afield.connectors.base import Cancellation, CollectError, Output
+from afield.connectors.base import Cancellation, CollectError, Intent, Output
 from afield.engine.plan import backoff
 from afield.engine.turn import CREDENTIAL_PAUSE, Turn
 from afield.errors import CredentialError
@@ -35,8 +35,9 @@ async def cancel(turn: Turn, row: Tracked) -> None:
     await turn.apply(replace(asked, cancel_asked_at=asked.at, reason=reason))
 
 
-async def collect(turn: Turn, row: Tracked) -> None:
-    """Bring the output into the artifact store and record it; a failure is recorded and tried again later."""
+async def collect(turn: Turn, row: Tracked, intent: Intent) -> None:
+    """Bring the output into the artifact store and record it; a failure is recorded and tried again later. What
+    `intent`, the row's attempt, left behind goes when there is nothing more to come."""
     try:
         output = await _fetch(turn, row)
     except CollectError as error:
@@ -44,11 +45,11 @@ async def collect(turn: Turn, row: Tracked) -> None:
         if error.reason.code == "throttled":
             await turn.be_patient(error.retry_after)
         if error.final:
-            await release(turn, [row])
+            await release(turn, [intent])
         return
     stored = replace(turn.move(row, row.state), output_state=OutputState.STORED, output=output.to_json(), failures=0)
     if (await turn.apply(stored)).ok:
-        await release(turn, [row])
+        await release(turn, [intent])
 
 
 async def _fetch(turn: Turn, row: Tracked) -> Output:
@@ -76,11 +77,11 @@ def _not_collected(turn: Turn, row: Tracked, error: CollectError) -> Move:
     return replace(note, failures=failures, retry_at=note.at + pause)
 
 
-async def release(turn: Turn, rows: Sequence[Tracked]) -> None:
-    """Remove what the rows' attempts left behind at the remote. Best effort: what stays there costs only tidiness."""
-    for row_id, intent in (await turn.ledger.intents(row.id for row in rows)).items():
+async def release(turn: Turn, intents: Iterable[Intent]) -> None:
+    """Remove what attempts left behind at the remote. Best effort: what stays there costs only tidiness."""
+    for intent in intents:
         try:
             async with turn.calls:
                 await turn.connector.release(intent)
         except Exception as error:  # noqa: BLE001 - see above
-            log.warning("connector.release_failed", execution_id=str(row_id), error=str(error))
+            log.warning("connector.release_failed", execution_id=str(intent.execution_id), error=str(error))

@@ -22,6 +22,7 @@ from afield.engine.submit import intend, settle_here, submit
 from afield.engine.turn import Fenced, Turn
 from afield.ledger.base import EngineLedger
 from afield.model.execution import Tracked
+from afield.model.states import ExecutionState
 from afield.model.target import Target
 
 log = structlog.get_logger(__name__)
@@ -75,6 +76,7 @@ class Driver:
         self._fenced = False
         self._failed: BaseException | None = None
         self._load_seconds = 0.0
+        self._aside = 0  # queued rows that are set aside for now
 
     async def run(self) -> Outcome:
         """Drive until done, stopped or fenced. Raises what the ledger raises when it is away for too long."""
@@ -111,7 +113,7 @@ class Driver:
         began = time.perf_counter()
         busy = self._busy()
         turn = self.turn
-        rows = await turn.ledger.outstanding(turn.target.id, turn.limits.submit_batch)
+        rows = await self._load()
         now = self.clock.now()
         view = View(
             look=turn.look,
@@ -124,6 +126,20 @@ class Driver:
         planned = plan(rows, now, turn.limits, turn.connector.abilities, view)
         self._load_seconds = time.perf_counter() - began
         return rows, planned
+
+    async def _load(self) -> list[Tracked]:
+        """The rows; of the queued ones a batch beside those that are set aside, or these would keep the others out."""
+        turn = self.turn
+        while True:
+            rows = await turn.ledger.outstanding(turn.target.id, turn.limits.submit_batch + self._aside)
+            now = self.clock.now()
+            aside = sum(
+                row.state is ExecutionState.QUEUED and row.retry_at is not None and row.retry_at > now for row in rows
+            )
+            if aside <= self._aside:
+                self._aside = aside
+                return rows
+            self._aside = 2 * aside
 
     def _busy(self) -> frozenset[UUID]:
         busy: set[UUID] = set()
@@ -140,13 +156,14 @@ class Driver:
         until = min(planned.wake_at or now + _MOST_SLEEP, now + _MOST_SLEEP)
         await self.clock.wait(self.wake, until)
         if self._tasks and not self.turn.stop.is_set():
-            pause = max(_SETTLE_PAUSE, timedelta(seconds=3 * self._load_seconds))
+            pause = max(_SETTLE_PAUSE, timedelta(seconds=5 * self._load_seconds))
             await self.clock.wait(self.turn.idle, self.clock.now() + pause)
 
     # ------------------------------------------------------------------ starting actions
 
     def _start(self, actions: Sequence[Action]) -> None:
         submits: list[Tracked] = []
+        collects: list[Tracked] = []
         at_once: list[Doubt | Drop] = []
         for action in actions:
             self.turn.budget.spend(self._cost(action))
@@ -160,9 +177,11 @@ class Driver:
                 case Cancel(row):
                     self._spawn(cancel(self.turn, row), (row.id,))
                 case Collect(row):
-                    self._spawn(collect(self.turn, row), (row.id,))
+                    collects.append(row)
         if submits:
             self._spawn_submissions(submits)
+        if collects:
+            self._spawn_collections(collects)
         if at_once:
             self._spawn(settle_here(self.turn, at_once), [action.row.id for action in at_once])
 
@@ -186,6 +205,16 @@ class Driver:
                 self._spawn(submit(self.turn, row, intent), (row.id,))
 
         self._spawn(submissions(), [row.id for row in rows])
+
+    def _spawn_collections(self, rows: Sequence[Tracked]) -> None:
+        """One task reads the attempts of all, which are released in the end; then each row has a task of its own."""
+
+        async def collections() -> None:
+            intents = await self.turn.ledger.intents(row.id for row in rows)
+            for row in rows:
+                self._spawn(collect(self.turn, row, intents[row.id]), (row.id,))
+
+        self._spawn(collections(), [row.id for row in rows])
 
     def _spawn(self, work: Coroutine[None, None, None], ids: Iterable[UUID]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

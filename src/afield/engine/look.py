@@ -31,13 +31,12 @@ async def look(turn: Turn, action: Look) -> None:
     intents = await turn.ledger.intents(doubts) if doubts else {}
     snapshot = await _ask(turn, _query(action.rows, intents))
     turn.budget.spend(snapshot.calls)
-    rows = {row.id: row for row in action.rows} | await _sent_before(turn)
-    settled = await _settle(turn, action.rows, rows, snapshot, intents)
+    settled = await _settle(turn, action.rows, snapshot, intents)
     await turn.apply_all(settled.moves)
-    await _remember(turn, snapshot, _with_next(turn, settled.seen, rows))
+    await _remember(turn, snapshot, settled.seen)
     await turn.be_patient(snapshot.retry_after)
     await _retire_unseen(turn, action.rows, snapshot, settled, intents)
-    await _release_ended(turn, settled, rows)
+    await _release_ended(turn, settled)
 
 
 def _query(rows: Sequence[Tracked], intents: Mapping[UUID, Intent]) -> LookQuery:
@@ -100,15 +99,9 @@ async def _sent_before(turn: Turn) -> dict[UUID, Tracked]:
     return {row.id: row for row in waiting if row.state is ExecutionState.QUEUED and row.attempt > 0}
 
 
-async def _settle(
-    turn: Turn,
-    asked: Sequence[Tracked],
-    rows: Mapping[UUID, Tracked],
-    snapshot: Snapshot,
-    intents: Mapping[UUID, Intent],
-) -> Settled:
-    now = turn.clock.now()
-    late = await turn.ledger.late_attempts(turn.target.id, now - turn.limits.late_window)
+async def _settle(turn: Turn, asked: Sequence[Tracked], snapshot: Snapshot, intents: Mapping[UUID, Intent]) -> Settled:
+    late = await turn.ledger.late_attempts(turn.target.id, turn.clock.now() - turn.limits.late_window)
+    rows = {row.id: row for row in asked} | (await _sent_before(turn) if late else {})
     evidence = Evidence(
         snapshot=snapshot,
         asked=frozenset(row.id for row in asked),
@@ -118,7 +111,9 @@ async def _settle(
         owners=await _owners(turn, asked, snapshot) if intents or late else {},
         match=partial(_match, turn),
     )
-    return settle(rows.values(), evidence, now, turn.limits, turn.connector.abilities, epoch=turn.target.epoch)
+    now, epoch = turn.clock.now(), turn.target.epoch
+    settled = settle(rows.values(), evidence, now, turn.limits, turn.connector.abilities, epoch=epoch)
+    return Settled(settled.moves, _with_next(turn, settled.seen, rows))
 
 
 def _match(turn: Turn, intent: Intent, entry: Entry) -> Match:
@@ -167,12 +162,12 @@ def look_record(snapshot: Snapshot, previous: LookRecord | None) -> LookRecord:
     )
 
 
-async def _release_ended(turn: Turn, settled: Settled, rows: Mapping[UUID, Tracked]) -> None:
+async def _release_ended(turn: Turn, settled: Settled) -> None:
     """What ended without an output to collect leaves nothing behind at the remote."""
     ended = [
-        rows[move.execution_id]
+        move.execution_id
         for move in settled.moves
         if move.to in FINAL and move.to is not ExecutionState.LOST and move.output_state is not OutputState.PENDING
     ]
     if ended:
-        await release(turn, ended)
+        await release(turn, (await turn.ledger.intents(ended)).values())

@@ -22,7 +22,7 @@ from afield.engine.drive import Outcome, drive
 from afield.engine.queue import QUEUE, TASK, defer_nudge
 from afield.errors import AfieldError, UnavailableError
 from afield.ledger.base import Ledger
-from afield.model.target import Target
+from afield.model.target import LookRecord, Target
 
 log = structlog.get_logger(__name__)
 
@@ -139,8 +139,10 @@ class Worker:
         with structlog.contextvars.bound_contextvars(target_id=target_id, target=target.name):
             try:
                 connector = await self._opener(target)
-            except (AfieldError, ValueError) as error:
-                log.error("target.cannot_open", error=str(error))
+            except _DATABASE_AWAY:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, people have to see it at the target
+                await self._cannot_open(target, error)
                 return
             try:
                 outcome = await self._turn(connector, target.id)
@@ -148,6 +150,17 @@ class Worker:
                 await connector.close()
         if outcome is Outcome.STOPPED:
             await defer_nudge(self._queue, target.id)
+
+    async def _cannot_open(self, target: Target, error: Exception) -> None:
+        """Show it at the target, like a look that failed. It is not the remote's failure, so no pause grows from it."""
+        text = str(error) if isinstance(error, AfieldError) else f"{type(error).__name__}: {error}"
+        log.error("target.cannot_open", error=text)
+        now = self._clock.now()
+        taken = await self._ledger.take(target.id, self._settings.name, now)
+        completed_at = taken.look.completed_at if taken.look else None
+        look = LookRecord(taken_at=now, complete=False, error=text, failures=1, completed_at=completed_at)
+        await self._ledger.looked(target.id, taken.epoch, look, ())
+        await self._ledger.release(target.id, taken.epoch)
 
     async def _turn(self, connector: AnyConnector, target_id: UUID) -> Outcome:
         return await drive(

@@ -14,6 +14,7 @@ from afield.errors import InvalidInputError, NotFoundError, UnavailableError
 
 _PART = 8 * 1024 * 1024  # bytes of one part of an upload
 _AHEAD = 4  # pieces that may wait for the store
+_SMALL = 256 * 1024  # bytes up to which an artifact is put in one go: a stream costs several times as much CPU
 
 
 class ArtifactStore:
@@ -81,22 +82,34 @@ class ArtifactSink:
     def __init__(self, store: ObjectStore, key: str) -> None:
         self._store = store
         self._key = key
+        self._held: list[bytes] = []  # all of it, while it is small
+        self._held_size = 0
         self._pieces: asyncio.Queue[bytes | _AbortedError | None] = asyncio.Queue(_AHEAD)
         self._upload: asyncio.Task[object] | None = None
 
     async def write(self, data: bytes) -> None:
         """Add a piece; waits while the store is behind. Raises UnavailableError when it cannot take it."""
+        if self._upload is None:
+            self._held.append(data)
+            self._held_size += len(data)
+            if self._held_size <= _SMALL:
+                return
+            data, self._held = b"".join(self._held), []
         if data:
             await self._hand_over(data)
 
     async def commit(self, media_type: str) -> str:
         """Finish; returns the key. The media type is kept with the execution: not every store can hold it."""
-        await self._hand_over(None)
-        await self._started()
+        if self._upload is None:
+            await self._put(b"".join(self._held))
+        else:
+            await self._hand_over(None)
+            await self._upload
         return self._key
 
     async def abort(self) -> None:
         """Forget what was written."""
+        self._held = []
         if self._upload is None or self._upload.done():
             return
         await self._hand_over(_AbortedError())
@@ -112,12 +125,13 @@ class ArtifactSink:
 
     def _started(self) -> asyncio.Task[object]:
         if self._upload is None:
-            self._upload = asyncio.get_running_loop().create_task(self._put(), name=f"artifact {self._key}")
+            uploading = self._put(self._stream())
+            self._upload = asyncio.get_running_loop().create_task(uploading, name=f"artifact {self._key}")
         return self._upload
 
-    async def _put(self) -> object:
+    async def _put(self, content: bytes | AsyncIterator[bytes]) -> object:
         try:
-            return await obstore.put_async(self._store, self._key, self._stream(), chunk_size=_PART)
+            return await obstore.put_async(self._store, self._key, content, chunk_size=_PART)
         except BaseError as error:
             raise UnavailableError(
                 f"The artifact store did not take {self._key!r} ({type(error).__name__}).", hint=_HINT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Mapping
 from datetime import datetime
 
 import orjson
@@ -12,7 +13,7 @@ from afield.errors import InvalidInputError
 from afield.model.execution import Move, NewExecution
 from afield.model.finding import Finding
 from afield.model.ids import uuid7
-from afield.model.jsontypes import JsonValue
+from afield.model.jsontypes import JsonObject, JsonValue
 from afield.model.target import LookRecord
 
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -51,7 +52,7 @@ def encode_move(move: Move) -> bytes:
     return _dumps_cleaned(item)
 
 
-def _dumps_cleaned(item: dict[str, object]) -> bytes:
+def _dumps_cleaned(item: Mapping[str, object]) -> bytes:
     try:
         raw = orjson.dumps(item)
     except TypeError:
@@ -125,6 +126,12 @@ def encode_look(look: LookRecord) -> str:
             "completed_at": look.completed_at,
         }
     ).decode()
+
+
+def encode_cleaned(value: JsonObject) -> str:
+    """JSON text for a jsonb parameter, of what is partly a remote's words: text that no database can hold is
+    replaced."""
+    return _dumps_cleaned(value).decode()
 
 
 def encode_findings(findings: list[Finding]) -> str:

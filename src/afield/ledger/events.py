@@ -14,6 +14,7 @@ from afield.errors import NotFoundError
 from afield.ledger import rows
 from afield.ledger.base import EventFilter
 from afield.ledger.encode import clean_text, encode_json
+from afield.ledger.reread import news
 from afield.ledger.store import Part
 from afield.model.execution import Event, EventKind, Reason
 from afield.model.jsontypes import JsonObject
@@ -42,12 +43,12 @@ class Events(Part):
             while True:
                 wake.clear()
                 newest = await self.last_seq()
-                while batch := await self.events(wanted, after=after, limit=_BATCH):
+                while newest > after and (batch := await self.events(wanted, after=after, limit=_BATCH)):
                     for event in batch:
                         yield event
                     after = batch[-1].seq
                 after = max(after, newest)
-                await wake.wait()
+                await news(wake)
 
     async def last_seq(self) -> int:
         row = await self._db.one("select last_seq from afield.feed")

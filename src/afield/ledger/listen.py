@@ -65,6 +65,8 @@ class Listener:
                 await self._listen()
             except GONE as error:
                 log.warning("listener_gone", error=type(error).__name__, next_try_s=delay)
+            except Exception:  # whatever it was: without a listener nobody of this process hears of anything
+                log.exception("listener_failed", next_try_s=delay)
             await asyncio.sleep(delay)
             delay = min(1.0, delay * 2) if not self._heard else 0.05
 

@@ -16,6 +16,7 @@ from afield.errors import ConflictError, NotFoundError
 from afield.ledger import rules
 from afield.ledger.base import Created, EventFilter, ExecutionFilter, NewTarget, Page, Seen
 from afield.ledger.cursor import decode_cursor, encode_cursor
+from afield.ledger.reread import news
 from afield.ledger.shelf import FindingShelf
 from afield.model.execution import (
     Applied,
@@ -300,7 +301,7 @@ class MemoryLedger:
                         yield event
                 after = max(after, newest)
                 if len(self._events) == newest:
-                    await wake.wait()
+                    await news(wake)
         finally:
             self._followers.discard(wake)
 

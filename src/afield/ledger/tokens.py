@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from uuid import UUID, uuid4
 
 from afield.clock import Clock, SystemClock
@@ -62,7 +63,7 @@ class MemoryTokens:
         return grant.token.value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Kept:
     """A row of the token table, with the database's opinion of its times."""
 
@@ -71,9 +72,15 @@ class _Kept:
     leased: bool  # somebody is refreshing it
     rejected: frozenset[bytes]
 
+    @cached_property
+    def good_until(self) -> datetime | None:
+        """Until when the token may be used; None: not at all."""
+        if self.token is None or _digest(self.token.value) in self.rejected:
+            return None
+        return self.token.expires_at - AHEAD
+
     def good(self, now: datetime) -> bool:
-        token = self.token
-        return token is not None and token.expires_at > now + AHEAD and _digest(token.value) not in self.rejected
+        return self.good_until is not None and now < self.good_until
 
 
 class PostgresTokens:
@@ -90,11 +97,17 @@ class PostgresTokens:
 
     async def token(self, refresh: Refresh, *, rejected: str | None = None) -> str:
         """As TokenSource says. Raises CredentialError, and whatever else `refresh` raises."""
+        if rejected is None and not self._one_at_a_time.locked() and (value := self._at_hand()) is not None:
+            return value
         async with self._one_at_a_time:
-            if rejected is None and self._cached.token and self._cached.good(self._clock.now()):
-                return self._cached.token.value
+            if rejected is None and (value := self._at_hand()) is not None:
+                return value
             await self._remember(rejected)
             return await self._shared(refresh)
+
+    def _at_hand(self) -> str | None:
+        kept = self._cached
+        return kept.token.value if kept.token and kept.good(self._clock.now()) else None
 
     async def _shared(self, refresh: Refresh) -> str:
         """The token from the table; refreshed by us, or by who holds the lease."""

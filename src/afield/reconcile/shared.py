@@ -30,12 +30,15 @@ class SharedLook:
         self._clock = clock
         self._max_age = max_age
         self._flights: dict[UUID, _Flight] = {}
+        self._under_way: set[asyncio.Task[Scan]] = set()
 
     async def scan(self, target_id: UUID, since: datetime, run: Callable[[], Awaitable[Scan]]) -> Scan:
         """The shared comparison, or a new one made by `run`. Raises what `run` raises."""
         flight = self._flights.get(target_id)
         if flight is None or not self._serves(flight, since):
             flight = _Flight(since, self._clock.now(), asyncio.create_task(_run(run)))
+            self._under_way.add(flight.task)
+            flight.task.add_done_callback(self._under_way.discard)
             flight.task.add_done_callback(_heard)
             self._flights[target_id] = flight
         return await asyncio.shield(flight.task)
@@ -43,6 +46,12 @@ class SharedLook:
     def forget(self, target_id: UUID) -> None:
         """Let the next caller look anew: something was repaired."""
         self._flights.pop(target_id, None)
+
+    async def close(self) -> None:
+        """Cut off what is under way; a look only reads."""
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
 
     def _serves(self, flight: _Flight, since: datetime) -> bool:
         if since < flight.since or self._clock.now() - flight.started_at > self._max_age:

@@ -14,7 +14,6 @@ from afield.model.ids import uuid7
 from afield.model.states import OUTSTANDING, ExecutionState, OutputState
 from afield.model.target import Target
 from afield.outputs import stored_artifact
-from afield.scans import Scans
 from afield.workflows.crossref import NOT_LOOKED_YET, cross_reference, not_looked
 from afield.workflows.model import WORKFLOW_ID, Run, Workflow, labels_of, spec_of
 from afield.workflows.preview import Preview, read_preview
@@ -41,9 +40,8 @@ class Draft:
 class Workflows:
     """The product, for one tenant."""
 
-    def __init__(self, kernel: Kernel, scans: Scans, tenant_id: UUID) -> None:
+    def __init__(self, kernel: Kernel, tenant_id: UUID) -> None:
         self._kernel = kernel
-        self._scans = scans
         self._tenant_id = tenant_id
         self._store = WorkflowStore(kernel.ledger.database)
 
@@ -186,7 +184,7 @@ class Workflows:
         """The database and AMC side by side: of the last comparison, or of a fresh one that all callers share."""
         target = await self._instance(instance)
         try:
-            scanned = await (self._scans.fresh(target) if fresh else self._scans.last(target.id))
+            scanned = await (self._kernel.scan(target) if fresh else self._kernel.last_scan(target.id))
         except _COULD_NOT_LOOK as error:
             return await self._without_amc(target, error)
         return cross_reference(target, scanned) if scanned else await self._without_amc(target, None)

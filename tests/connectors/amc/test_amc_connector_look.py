@@ -28,6 +28,14 @@ async def test_one_listing_covers_all(world: World, connector: AmcConnector) -> 
     assert await world.calls("list") == 1 and await world.calls("get") == 0
 
 
+async def test_a_burst_is_listed_again_and_again(world: World, connector: AmcConnector) -> None:
+    """The entries a second that one listing showed are not expected of the time that is still to come."""
+    handles = [await submitted(connector) for _ in range(40)]
+    looks = [await connector.look(LookQuery(known=known(*handles))) for _ in range(3)]
+    assert [look.calls for look in looks] == [1, 1, 1]
+    assert await world.calls("get") == 0
+
+
 @pytest.mark.parametrize("count", [101, 305])
 async def test_all_pages_are_read(world: World, connector: AmcConnector, count: int) -> None:
     planted = await world.sim.admin.plant(world.instance, count=count, status="RUNNING", age_seconds=30)

@@ -115,3 +115,12 @@ def test_memory_is_bounded_and_keeps_what_is_wanted() -> None:
     assert memory.take_succeeded("h0") is None
     assert memory.take_succeeded("h4999") is not None
     assert memory.take_succeeded("h4999") is None
+
+
+def test_memory_holds_what_waits_to_be_collected() -> None:
+    """As many as may be live can succeed in one look, and as many again before these are collected."""
+    memory = Memory(most_live=2000)
+    for number in range(4000):
+        memory.learn(Entry(handle=f"h{number}", status="SUCCEEDED", state=RemoteState.SUCCEEDED, created_at=NOW))
+    memory.trim(())
+    assert all(memory.take_succeeded(f"h{number}") for number in range(4000))

@@ -75,7 +75,7 @@ class AmcConnector(Connector[AmcAddress, AmcSpec]):
         self._address = address
         self._limits = limits
         self._mode = address.attempt_name
-        self._memory = Memory()
+        self._memory = Memory(limits.max_live)
         self._client = AmcClient(context, address, limits)
         self._looker = Looker(self._client, limits, self._mode, self._memory)
         self._downloader = Downloader(self._client, limits)

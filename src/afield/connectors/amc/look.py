@@ -56,7 +56,8 @@ class Looker:
                 wanted.append(Wanted(intent.key, since))
             else:
                 floors.append(since)
-        return choose(wanted, min(floors, default=None), self._until(taken_at), self._density)
+        until = self._client.remote_clock.there(taken_at)  # what the listing allows beyond is empty
+        return choose(wanted, min(floors, default=None), until, self._density)
 
     def _created(self, one: Known) -> datetime:
         return self._memory.created_at(one.handle) or self._not_before(one.submitted_at)

@@ -35,9 +35,9 @@ _by_age = attrgetter("since")
 def choose(wanted: Iterable[Wanted], floor: datetime | None, until: datetime, density: float) -> LookPlan:
     """The plan with the fewest calls.
 
-    `floor` is a time since which everything has to be listed in any case, `until` the end of the listing, `density`
-    the entries a second that the last listing showed (0 if there was none). Between equal plans the listing wins:
-    it shows more.
+    `floor` is a time since which everything has to be listed in any case, `until` the present, by the remote's clock,
+    `density` the entries a second that the last listing showed (0 if there was none). Between equal plans the listing
+    wins: it shows more.
     """
     oldest_first = sorted(wanted, key=_by_age)
     best = LookPlan(None, tuple(one.name for one in oldest_first))

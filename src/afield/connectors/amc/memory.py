@@ -7,13 +7,14 @@ from datetime import datetime
 
 from afield.connectors.base import Entry, RemoteState
 
-_SPARE = 1000  # executions that no look asks about (yet), kept all the same
+_SPARE = 1000  # executions that no look asks about (yet), kept all the same, beside as many as may be live
 
 
 class Memory:
     """When executions were created by AMC's clock, and their last entry once they succeeded."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_live: int = 0) -> None:
+        self._spare = _SPARE + 2 * most_live
         self._created: dict[str, datetime] = {}
         self._succeeded: dict[str, Entry] = {}
 
@@ -32,8 +33,8 @@ class Memory:
 
     def trim(self, wanted: Collection[str]) -> None:
         """Forget the oldest that are not wanted any more, when there are many."""
-        if len(self._created) > 2 * len(wanted) + _SPARE:
-            newest = dict(list(self._created.items())[-_SPARE:])
+        if len(self._created) > 2 * len(wanted) + self._spare:
+            newest = dict(list(self._created.items())[-self._spare :])
             self._created = {one: when for one in wanted if (when := self._created.get(one))} | newest
-        while len(self._succeeded) > _SPARE:
+        while len(self._succeeded) > self._spare:
             del self._succeeded[next(iter(self._succeeded))]

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
+from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
@@ -104,6 +104,8 @@ class WindowType(StrEnum):
     ALL = "ALL"
 
 
+_TIME_ZONES = available_timezones()  # it reads many files: now, not on an event loop
+
 _LOCAL_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
 
@@ -117,10 +119,8 @@ def _local_time(text: str) -> str:
 
 
 def _time_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:
-        raise ValueError(f"{name!r} is not an IANA time zone such as America/New_York") from error
+    if name not in _TIME_ZONES:
+        raise ValueError(f"{name!r} is not an IANA time zone such as America/New_York")
     return name
 
 
