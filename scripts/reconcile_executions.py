@@ -10,11 +10,11 @@ import sys
 def main() -> None:
     """Hand everything on to the command."""
     try:
-        from afield.cli.main import app  # noqa: PLC0415 - the message below is for when it is not there
+        from afield.cli.main import main as afield  # noqa: PLC0415 - the message below is for when it is not there
     except ModuleNotFoundError as error:
         print(f"Error: {error.name} is not installed. Run `make setup`, then use .venv/bin/python.", file=sys.stderr)
         sys.exit(2)
-    app(["reconcile", *sys.argv[1:]])
+    afield(["reconcile", *sys.argv[1:]])
 
 
 if __name__ == "__main__":

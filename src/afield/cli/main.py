@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Annotated
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -12,7 +15,7 @@ from afield.cli.diagnose import diagnose
 from afield.cli.executions import executions
 from afield.cli.processes import database, up, web, worker
 from afield.cli.reconcile import find, reconcile
-from afield.cli.run import out, set_json
+from afield.cli.run import Exit, err, out, set_json
 from afield.cli.targets import credentials, targets
 from afield.config import LogFormat
 from afield.demo.command import demo
@@ -54,6 +57,25 @@ def root(
     set_up_logs(level="WARNING", form=LogFormat.CONSOLE, stream=sys.stderr)
 
 
-def main() -> None:
-    """The entry point of the `afield` command."""
-    app()
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The entry point of the `afield` command; `arguments` are the process's own if not given.
+
+    Ends the process at once. The artifact store's threads let go of their last objects whenever they please; an
+    interpreter that is being taken down under them ends with SIGABRT, after the work was done and in one run of many.
+    """
+    code = _run(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(BrokenPipeError, ValueError):  # whoever read it has gone, or closed it
+            stream.flush()
+    os._exit(code)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        app(arguments)
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            err.print(end.code, markup=False)
+            return Exit.FAILED
+        return end.code or Exit.OK
+    return Exit.OK

@@ -180,6 +180,15 @@ async def test_an_ad_hoc_attempt_cannot_be_retired(world: World, mode: AttemptNa
         assert not await connector.retire(new_intent())
 
 
+async def test_retiring_by_deleting_can_be_switched_off(world: World) -> None:
+    intent = new_intent()
+    async with world.connector(retire_by_deleting=False) as connector:
+        await submitted(connector, intent)
+        assert not await connector.retire(intent)
+        answer = await connector._client.call("GET", connector._client.workflows_url(intent.key))
+    assert getattr(answer, "status", None) == 200
+
+
 async def test_retire_does_not_promise_what_it_does_not_know(world: World, connector: AmcConnector) -> None:
     await world.faults(server_error={"status": 503, "calls": ["workflows"]})
     assert not await connector.retire(new_intent())

@@ -173,7 +173,8 @@ class AmcConnector(Connector[AmcAddress, AmcSpec]):
 
     async def retire(self, intent: Intent) -> bool:
         """Delete the attempt's workflow, so that a late request to run it fails."""
-        return self._mode is AttemptName.SAVED_WORKFLOW and await self._delete(intent.key)
+        able = self._mode is AttemptName.SAVED_WORKFLOW and self._address.retire_by_deleting
+        return able and await self._delete(intent.key)
 
     async def release(self, intent: Intent) -> None:
         if self._mode is AttemptName.SAVED_WORKFLOW and not self._address.keep_attempt_workflows:

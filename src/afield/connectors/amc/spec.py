@@ -73,6 +73,7 @@ class AmcAddress(StrictModel):
     token_url: Url = ""  # of Login with Amazon; by region if not given
     attempt_name: AttemptName = AttemptName.SAVED_WORKFLOW
     run_tag_parameter: ParameterName | None = "afield_run"  # with echoed values: the parameter that carries the key
+    retire_by_deleting: bool = True  # before a resubmission, delete the attempt's saved workflow: a late request fails
     keep_attempt_workflows: bool = False  # leave the saved workflow of an attempt behind once its output is stored
 
     @model_validator(mode="before")
