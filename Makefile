@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 BIN := .venv/bin
 ARGS ?=
-WORKERS ?= 2
+WORKERS ?= 3
 
 .PHONY: help setup demo test lint types imports docs check pytest bench dist lock format clean
 

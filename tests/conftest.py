@@ -24,15 +24,14 @@ from afield.model.target import DEFAULT_TENANT
 
 @pytest.fixture(autouse=True)
 def never_blocking() -> Iterator[BlockBuster]:
-    """Every test fails when something of Afield blocks the event loop."""
+    """Every test fails when something of Afield blocks the event loop. Tracebacks are logged without reading files."""
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[plain])
     with blockbuster_ctx("afield", excluded_modules=["afield_sim"]) as watching:
         for name in ("os.stat", "io.BufferedReader.read", "io.TextIOWrapper.read"):
             if name in watching.functions:  # the lines of a traceback, in a log line that is an alarm anyway
                 watching.functions[name].can_block_in("linecache.py", {"checkcache", "updatecache"})
         yield watching
-
-
-structlog.configure(processors=[structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)])
 
 
 def with_database(url: str, name: str) -> str:

@@ -84,6 +84,25 @@ async def test_it_survives_a_bug_and_a_caller_that_left() -> None:
         await commit.write([b"c"])
 
 
+async def test_nobody_waits_for_a_writer_that_ended() -> None:
+    recorder = Recorder()
+    commit = GroupCommit(recorder.flush)
+    recorder.gate.clear()
+    waiting = [asyncio.create_task(commit.write([b"a"]))]
+    while not recorder.batches:
+        await asyncio.sleep(0)
+    waiting.append(asyncio.create_task(commit.write([b"b"])))
+    await asyncio.sleep(0)
+    assert commit._writer is not None
+    commit._writer.cancel()
+    for one in waiting:
+        with pytest.raises(UnavailableError):
+            await one
+    recorder.gate.set()
+    assert await commit.write([b"c"]) == [b"C"], "the next caller gets a new writer"
+    await commit.close()
+
+
 async def test_closing_writes_what_waits() -> None:
     recorder = Recorder()
     commit = GroupCommit(recorder.flush)

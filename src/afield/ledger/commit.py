@@ -58,7 +58,7 @@ class GroupCommit(Generic[Answer]):
         group = _Group[Answer](items, loop.create_future())
         self._waiting.append(group)
         self._work.set()
-        if self._writer is None:
+        if self._writer is None or self._writer.done():
             self._writer = loop.create_task(self._run(), name="group-commit")
         return group.answers
 
@@ -74,10 +74,22 @@ class GroupCommit(Generic[Answer]):
             await self._work.wait()
             while self._waiting:
                 groups = self._take()
-                self._answer(groups, await self._write([item for group in groups for item in group.items]))
+                try:
+                    answers = await self._write([item for group in groups for item in group.items])
+                except BaseException:  # whatever ends the writer: nobody must wait for one that is gone
+                    self._abandon(groups)
+                    raise
+                self._answer(groups, answers)
             self._work.clear()
             if self._closing:
                 return
+
+    def _abandon(self, groups: Sequence[_Group[Answer]]) -> None:
+        for group in (*groups, *self._waiting):
+            if not group.answers.done():
+                gone = UnavailableError("The ledger's writer ended.", hint="What was written, the rows say.")
+                group.answers.set_exception(gone)
+        self._waiting.clear()
 
     def _take(self) -> list[_Group[Answer]]:
         groups = [self._waiting.popleft()]
