@@ -10,7 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 from afield.model.execution import Attempt, Event, Execution
-from afield.model.finding import Finding, Severity
 from afield.model.states import ExecutionState, OutputState
 from afield.model.target import Target
 
@@ -27,7 +26,6 @@ _COLOURS = {
     ExecutionState.REJECTED: "red",
     ExecutionState.LOST: "bold red",
 }
-_SEVERITIES = {Severity.OK: "green", Severity.INFO: "white", Severity.WARNING: "yellow", Severity.ERROR: "red"}
 
 
 def state_text(state: ExecutionState) -> Text:
@@ -133,17 +131,6 @@ def timeline(events: Iterable[Event]) -> Table:
         why = f"{event.reason.code}: {event.reason.text}" if event.reason else ""
         attempt = "-" if event.attempt is None else str(event.attempt)
         table.add_row(str(event.seq), _clock(event.at), event.kind, move, attempt, event.actor, why)
-    return table
-
-
-def findings_table(findings: Iterable[Finding]) -> RenderableType:
-    """Findings, the worst first, each with its ways out."""
-    ranked = sorted(findings, key=lambda finding: list(_SEVERITIES).index(finding.severity), reverse=True)
-    table = Table("finding", "execution", "remote id", "what it means", "repairs", box=None, pad_edge=False)
-    for one in ranked:
-        kind = Text(f"{one.kind}{f' ({one.why})' if one.why else ''}", style=_SEVERITIES[one.severity])
-        repairs = ", ".join(repair.kind for repair in one.repairs) or "-"
-        table.add_row(kind, str(one.execution_id or "-"), one.handle or "-", one.explanation, repairs)
     return table
 
 

@@ -251,10 +251,3 @@ def parse_download_urls(body: bytes) -> tuple[str, ...] | None:
     if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
         return None
     return tuple(url for url in urls if isinstance(url, str))
-
-
-def parse_saved_sql(body: bytes) -> str | None:
-    """The SQL of a saved workflow; None when the reply is not readable."""
-    value = unwrapped(body, "workflow")
-    sql = value.get("sqlQuery") if value is not None else None
-    return sql if isinstance(sql, str) else None
