@@ -22,6 +22,7 @@ from afield.ledger.artifacts import ArtifactStore
 from afield.ledger.base import Created, NewTarget
 from afield.ledger.connect import database_url
 from afield.ledger.credentials import Credentials
+from afield.ledger.notes import TargetNotes
 from afield.ledger.postgres import PostgresLedger
 from afield.ledger.scans import Scans
 from afield.ledger.tokens import MemoryTokens, PostgresTokens
@@ -146,6 +147,7 @@ class Kernel:
             secret=secret,
             tokens=tokens,
             artifacts=self.artifacts,
+            notes=TargetNotes(self.ledger.database, self.keyring, target.id),
             clock=self.clock,
         )
         return await kind.open(context)

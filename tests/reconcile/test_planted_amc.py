@@ -26,6 +26,7 @@ from afield.reconcile.repair import Policy, Repaired, Repairer, plan_repairs
 from afield.reconcile.scan import Scan, scan
 from afield.reconcile.sides import Why
 from afield.testing.artifacts import MemoryArtifacts
+from afield.testing.notes import MemoryNotes
 from afield_sim.testing import Simulator, running_simulator
 
 K, S, H = FindingKind, ExecutionState, RepairKind
@@ -157,6 +158,7 @@ async def bench() -> AsyncIterator[Bench]:
             secret=secret,
             tokens=OneToken(secret),
             artifacts=MemoryArtifacts(),
+            notes=MemoryNotes(),
             clock=SystemClock(),
         )
         connector = await AmcConnector.open(context)

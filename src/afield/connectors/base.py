@@ -59,10 +59,12 @@ class Abilities:
     """What a connector's remote can do, readable without an instance."""
 
     batch_look: bool  # one listing covers many executions
-    cancel: bool
+    cancel: bool  # without it, a time-out or a cancel is said to be impossible there, and the execution is followed on
     caller_chosen_name: bool  # an attempt's key names it there, so a match is exact
     output: bool = True  # there is something to collect after success
     output_on_failure: bool = False  # ... and after a failure, a cancel or a time-out
+    cancel_removes: bool = False  # what was cancelled is not shown any more: after a cancel, absence is its end
+    leaves_behind: bool = False  # finished executions stay there, and take up room, until they are released
     page_size: int = 100  # entries a call of a batched look brings
     submit_calls: int = 1  # calls one submission costs
     collect_calls: int = 1  # calls one collection costs
@@ -245,6 +247,20 @@ class Sink(Protocol):
         ...
 
 
+class Notes(Protocol):
+    """What a connector has to remember of its executions between calls, sealed: continuation tokens, signed URLs."""
+
+    async def put(self, key: str, value: str) -> None:
+        """Keep it, in place of what was there; answered after the commit."""
+        ...
+
+    async def get(self, key: str) -> str | None: ...
+
+    async def drop(self, key: str) -> None:
+        """Forget it; nothing happens when there is none."""
+        ...
+
+
 class Artifacts(Protocol):
     """The artifact store, as a connector sees it."""
 
@@ -294,6 +310,7 @@ class TargetContext:
     secret: Mapping[str, str]  # the credential's values, in clear; never logged
     tokens: TokenSource
     artifacts: Artifacts
+    notes: Notes
     clock: Clock
 
 

@@ -83,5 +83,6 @@ async def release(turn: Turn, intents: Iterable[Intent]) -> None:
         try:
             async with turn.calls:
                 await turn.connector.release(intent)
+            turn.released.add(intent.key)
         except Exception as error:  # noqa: BLE001 - see above
             log.warning("connector.release_failed", execution_id=str(intent.execution_id), error=str(error))

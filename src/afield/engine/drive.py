@@ -17,7 +17,7 @@ from afield.connectors.registry import AnyConnector
 from afield.engine.budget import CallBudget
 from afield.engine.collect import cancel, collect
 from afield.engine.look import look
-from afield.engine.plan import Action, Cancel, Collect, Doubt, Drop, Look, Plan, Submit, View, plan
+from afield.engine.plan import Action, Admit, Cancel, Collect, Doubt, Drop, Look, Plan, Submit, View, plan
 from afield.engine.submit import intend, settle_here, submit
 from afield.engine.turn import Fenced, Turn
 from afield.ledger.base import EngineLedger
@@ -164,13 +164,13 @@ class Driver:
     def _start(self, actions: Sequence[Action]) -> None:
         submits: list[Tracked] = []
         collects: list[Tracked] = []
-        at_once: list[Doubt | Drop] = []
+        at_once: list[Doubt | Drop | Admit] = []
         for action in actions:
             self.turn.budget.spend(self._cost(action))
             match action:
                 case Submit(row):
                     submits.append(row)
-                case Doubt() | Drop():
+                case Doubt() | Drop() | Admit():
                     at_once.append(action)
                 case Look():
                     self._looking = self._spawn(look(self.turn, action), ())
@@ -194,7 +194,7 @@ class Driver:
                 return self.turn.connector.abilities.collect_calls
             case Cancel():
                 return 1
-            case Doubt() | Drop() | Look():
+            case Doubt() | Drop() | Admit() | Look():
                 return 0
 
     def _spawn_submissions(self, rows: Sequence[Tracked]) -> None:

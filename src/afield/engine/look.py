@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from afield.engine.turn import Fenced, Turn
 from afield.errors import CredentialError
 from afield.ledger.base import Seen
 from afield.model.execution import Reason, Tracked
+from afield.model.ids import parse_attempt_key
 from afield.model.states import FINAL, LIVE, ExecutionState, OutputState
 from afield.model.target import LookRecord
 
@@ -37,6 +38,7 @@ async def look(turn: Turn, action: Look) -> None:
     await turn.be_patient(snapshot.retry_after)
     await _retire_unseen(turn, action.rows, snapshot, settled, intents)
     await _release_ended(turn, settled)
+    await _release_left(turn, action.rows, snapshot)
 
 
 def _query(rows: Sequence[Tracked], intents: Mapping[UUID, Intent]) -> LookQuery:
@@ -171,3 +173,24 @@ async def _release_ended(turn: Turn, settled: Settled) -> None:
     ]
     if ended:
         await release(turn, (await turn.ledger.intents(ended)).values())
+
+
+async def _release_left(turn: Turn, asked: Sequence[Tracked], snapshot: Snapshot) -> None:
+    """Remove what complete executions have left at the remote: their release failed, or its driver died before it."""
+    if not turn.connector.abilities.leaves_behind:
+        return
+    known = {row.handle for row in asked}
+    left = [_attempt(entry) for entry in snapshot.entries if entry.handle not in known]
+    found = [intent for intent in left if intent is not None and intent.key not in turn.released]
+    complete = await turn.ledger.complete(turn.target.id, [intent.execution_id for intent in found]) if found else ()
+    await release(turn, [intent for intent in found if intent.execution_id in complete])
+
+
+def _attempt(entry: Entry) -> Intent | None:
+    """The attempt that an entry's name says it is. Its spec is not needed any more."""
+    named = parse_attempt_key(entry.name or "")
+    if named is None:
+        return None
+    execution_id, number = named
+    since = entry.created_at or entry.started_at or datetime.min.replace(tzinfo=UTC)
+    return Intent(execution_id=execution_id, attempt=number, key=entry.name or "", spec={}, sent_after=since)

@@ -52,6 +52,14 @@ class Drop:
 
 
 @dataclass(frozen=True, slots=True)
+class Admit:
+    """Write down what cannot be done about a row; its state stays, and it is followed on."""
+
+    row: Tracked
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """One look for all of these."""
 
@@ -74,7 +82,7 @@ class Collect:
 
 _QUEUED = ExecutionState.QUEUED
 
-Action = Submit | Doubt | Drop | Look | Cancel | Collect
+Action = Submit | Doubt | Drop | Admit | Look | Cancel | Collect
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,15 @@ class Plan:
     def wake_at(self) -> datetime | None:
         """The earliest time a row waits for."""
         return min(self.waits.values(), default=None)
+
+
+CANNOT_STOP = "cannot_stop"
+"""Reason code of an execution that should end, at a remote that stops nothing: it may still be running."""
+
+
+def _cannot_stop(row: Tracked) -> Reason:
+    why = "A cancel was asked for" if row.cancel_requested_at is not None else "Its time is over"
+    return Reason(CANNOT_STOP, f"{why}, but this remote cannot stop what it runs; it may still be running there.")
 
 
 def look_interval(age: timedelta, limits: Limits) -> timedelta:
@@ -222,11 +239,16 @@ class _Planner:
 
     def live(self, row: Tracked) -> None:
         self.to_look.append((look_due(row, self.now, self.view, self.limits), row))
-        if not self.abilities.cancel or row.id in self.view.busy:
+        if row.id in self.view.busy:
             return
         if not _cancel_wanted(row, self.now):
             self.wait_for_deadline(row)
-            return
+        elif self.abilities.cancel:
+            self.stop(row)
+        elif row.reason is None or row.reason.code != CANNOT_STOP:
+            self.actions.append(Admit(row, _cannot_stop(row)))
+
+    def stop(self, row: Tracked) -> None:
         again = _cancel_again_at(row, self.limits)
         if again is not None and again > self.now:
             self.wait(row, again)

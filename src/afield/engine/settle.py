@@ -115,9 +115,18 @@ class _Reading:
         entry = self.entries.get(row.handle or "")
         if entry is not None:
             self.follow(row, entry, row.state)
+        elif self._gone_by_cancel(row):
+            end, reason = self._who_cancelled(row, None)
+            self.move(row, end, reason=reason)
         elif self._shown_absent(row, self._last_sign(row) + self.limits.max_visibility_delay):
             text = f"A complete look does not show {row.handle}, although it had been accepted."
             self.move(row, ExecutionState.LOST, reason=Reason("not_there", text))
+
+    def _gone_by_cancel(self, row: Tracked) -> bool:
+        """Where a cancel removes what it stops, absence after it is the end that was asked for."""
+        if not self.abilities.cancel_removes or row.cancel_asked_at is None:
+            return False
+        return self._shown_absent(row, row.cancel_asked_at)
 
     def _last_sign(self, row: Tracked) -> datetime:
         return max(filter(None, (row.remote_seen_at, row.submitted_at)), default=row.state_at)

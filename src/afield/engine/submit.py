@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from afield.connectors.base import Accepted, Intent, NotSent, Refused, Submission, Unknown
-from afield.engine.plan import Doubt, Drop, backoff, send_window
+from afield.engine.plan import Admit, Doubt, Drop, backoff, send_window
 from afield.engine.turn import CREDENTIAL_PAUSE, Turn
 from afield.errors import CredentialError
 from afield.faultpoints import FaultPoint, reach
@@ -95,13 +95,15 @@ def answered(turn: Turn, row: Tracked, intent: Intent, answer: Submission) -> Mo
             return replace(queued, reason=reason, retry_at=queued.at + pause, failures=failures)
 
 
-async def settle_here(turn: Turn, actions: Sequence[Doubt | Drop]) -> None:
-    """Moves that need no call: ends of what was never sent, and doubts about what an earlier driver sent."""
+async def settle_here(turn: Turn, actions: Sequence[Doubt | Drop | Admit]) -> None:
+    """Moves that need no call: ends of what was never sent, doubts about what an earlier driver sent, admissions."""
     await turn.apply_all([_local_move(turn, action) for action in actions])
 
 
-def _local_move(turn: Turn, action: Doubt | Drop) -> Move:
+def _local_move(turn: Turn, action: Doubt | Drop | Admit) -> Move:
     if isinstance(action, Drop):
         return replace(turn.move(action.row, action.to), reason=action.reason)
+    if isinstance(action, Admit):
+        return replace(turn.move(action.row, action.row.state), reason=action.reason)
     reason = Reason("driver_gone", "The driver that sent it is gone; whether it arrived is unknown.")
     return replace(turn.move(action.row, ExecutionState.UNCONFIRMED), reason=reason)

@@ -41,6 +41,7 @@ class Turn:
     look: LookRecord | None = None
     throttled_until: datetime | None = None
     retired: dict[str, datetime] = field(default_factory=dict)  # attempts in doubt; see `plan.decisive_at`
+    released: set[str] = field(default_factory=set)  # keys of attempts that leave nothing behind any more
     idle: asyncio.Event = field(default_factory=asyncio.Event)  # no action is under way
 
     def move(

@@ -117,6 +117,11 @@ class EngineLedger(Protocol):
         """Which executions hold these handles."""
         ...
 
+    async def complete(self, target_id: UUID, execution_ids: Iterable[UUID]) -> frozenset[UUID]:
+        """Which of these are executions of the target from which nothing more is expected (see `Tracked.complete`);
+        not those that are lost, since they may turn up."""
+        ...
+
     async def apply(self, move: Move) -> Applied:
         """Make one move; answered after its commit, shared with whoever else moves at this time."""
         ...

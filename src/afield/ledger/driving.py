@@ -108,6 +108,10 @@ class Driving(Part):
         sql = "select handle, execution_id from afield.handle where target_id = %s and handle = any (%s)"
         return {row[0]: row[1] for row in await self._db.all(sql, (target_id, wanted))}
 
+    async def complete(self, target_id: UUID, execution_ids: Iterable[UUID]) -> frozenset[UUID]:
+        sql = "select id from afield.execution where target_id = %s and id = any (%s) and not open and state <> 'lost'"
+        return frozenset(row[0] for row in await self._db.all(sql, (target_id, list(execution_ids))))
+
     async def apply(self, move: Move) -> Applied:
         return (await self._store.moves.write([encode_move(move)]))[0]
 

@@ -165,6 +165,11 @@ class MemoryLedger:
     async def owners(self, target_id: UUID, handles: Iterable[str]) -> dict[str, UUID]:
         return {h: self._owners[target_id, h] for h in handles if (target_id, h) in self._owners}
 
+    async def complete(self, target_id: UUID, execution_ids: Iterable[UUID]) -> frozenset[UUID]:
+        found = [self._rows[one] for one in execution_ids if one in self._rows]
+        ended = (x for x in found if x.target_id == target_id and x.state is not ExecutionState.LOST)
+        return frozenset(x.id for x in ended if x.complete)
+
     # ------------------------------------------------------------------------------------------- moves
 
     async def apply(self, move: Move) -> Applied:

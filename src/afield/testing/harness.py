@@ -11,7 +11,7 @@ from typing import Protocol, cast
 from uuid import UUID
 
 from afield.clock import Clock
-from afield.connectors.base import Artifacts, Intent, Refresh, TargetContext
+from afield.connectors.base import Artifacts, Intent, Notes, Refresh, TargetContext
 from afield.connectors.registry import AnyConnector
 from afield.engine.drive import Outcome, drive
 from afield.errors import CredentialError
@@ -25,6 +25,7 @@ from afield.model.states import ExecutionState
 from afield.model.target import DEFAULT_TENANT
 from afield.testing.artifacts import MemoryArtifacts
 from afield.testing.faults import Fault
+from afield.testing.notes import MemoryNotes
 from afield.testing.process import Process, dies
 
 
@@ -76,6 +77,7 @@ def target_context(
     settings: JsonObject | None = None,
     secret: Mapping[str, str] | None = None,
     artifacts: Artifacts | None = None,
+    notes: Notes | None = None,
 ) -> TargetContext:
     """What a connector is opened with, for a target that is in no ledger."""
     return TargetContext(
@@ -86,6 +88,7 @@ def target_context(
         secret=secret or {},
         tokens=_NoTokens(),
         artifacts=artifacts or MemoryArtifacts(),
+        notes=notes or MemoryNotes(),
         clock=clock,
     )
 

@@ -18,6 +18,7 @@ from afield.connectors.base import Accepted, Intent, Refresh, TargetContext, Tok
 from afield.model.ids import attempt_key, uuid7
 from afield.model.jsontypes import JsonObject
 from afield.testing.artifacts import MemoryArtifacts
+from afield.testing.notes import MemoryNotes
 from afield_sim.testing import Simulator, running_simulator
 
 SQL = "SELECT campaign, COUNT(DISTINCT user_id) AS users FROM dsp_impressions GROUP BY campaign"
@@ -82,6 +83,7 @@ class World:
             secret=self.secret,
             tokens=self.tokens,
             artifacts=self.artifacts,
+            notes=MemoryNotes(),
             clock=SystemClock(),
         )
         connector = await AmcConnector.open(context)

@@ -19,6 +19,7 @@ from afield.model.ids import parse_attempt_key, uuid7
 from afield.model.jsontypes import JsonObject
 from afield.testing.conformance import ConnectorConformance
 from afield.testing.faults import Fault
+from afield.testing.notes import MemoryNotes
 
 _PATIENCE = 1.0  # the longest visibility delay, in seconds
 
@@ -56,6 +57,7 @@ class AmcHarness:
             secret=self.world.secret,
             tokens=Tokens(self.world.secret),
             artifacts=self.world.artifacts,
+            notes=MemoryNotes(),
             clock=self.clock,
         )
         return await self.connector.open(context)
