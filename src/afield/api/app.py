@@ -8,12 +8,24 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from afield import __version__
-from afield.api import credentials, diagnosing, events, executions, findings, health, reconciling, targets, workflows
-from afield.api.middleware import BearerToken, BodyLimit, RequestLog
+from afield.api import (
+    credentials,
+    diagnosing,
+    events,
+    executions,
+    findings,
+    health,
+    people,
+    reconciling,
+    targets,
+    workflows,
+)
+from afield.api.access import check_access
+from afield.api.middleware import Authentication, BodyLimit, RequestLog
 from afield.api.problems import MEDIA_TYPE, Problem, install
 from afield.api.runtime import Runtime
 from afield.api.vitals import needed_schema
@@ -42,14 +54,13 @@ def create_app(source: Kernel | Settings, *, tenant_id: UUID = DEFAULT_TENANT) -
 
     `tenant_id`: whose rows are served. Set `app.state.closing` before the server is stopped, so that streams end.
     """
-    settings = source.settings if isinstance(source, Kernel) else source
     closing = asyncio.Event()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(needed_schema)
         async with _kernel(source) as kernel:
-            runtime = Runtime(kernel, tenant_id, closing)
+            runtime = Runtime.of(kernel, tenant_id, closing)
             async with runtime.running():
                 app.state.runtime = runtime
                 yield
@@ -58,9 +69,8 @@ def create_app(source: Kernel | Settings, *, tenant_id: UUID = DEFAULT_TENANT) -
         title="Afield", version=__version__, description=_DESCRIPTION, docs_url=None, redoc_url=None, lifespan=lifespan
     )
     app.state.closing = closing
-    token = settings.api_token.get_secret_value() if settings.api_token else None
     app.add_middleware(BodyLimit, most_bytes=MOST_BODY_BYTES)
-    app.add_middleware(BearerToken, token=token)
+    app.add_middleware(Authentication)
     app.add_middleware(RequestLog)
     install(app)
     _include_routes(app)
@@ -74,10 +84,10 @@ def _kernel(source: Kernel | Settings) -> AbstractAsyncContextManager[Kernel]:
 
 def _include_routes(app: FastAPI) -> None:
     v1 = APIRouter(prefix="/api/v1")
-    for part in (targets, credentials, executions, findings, reconciling, diagnosing, events):
+    for part in (targets, credentials, executions, findings, reconciling, diagnosing, events, people):
         v1.include_router(part.router)
     for router in (v1, workflows.router):
-        app.include_router(router, responses=dict(_ERRORS))
+        app.include_router(router, responses=dict(_ERRORS), dependencies=[Depends(check_access)])
     app.include_router(health.router)
 
 

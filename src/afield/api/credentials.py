@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from afield.api.access import asks
 from afield.api.bodies import CredentialBody, CredentialsBody, NewCredentialBody
 from afield.api.runtime import KernelDep, TenantDep
+from afield.security.people import Action
 
 router = APIRouter(prefix="/credentials", tags=["credentials"])
 
@@ -18,6 +20,7 @@ async def list_credentials(kernel: KernelDep, tenant_id: TenantDep) -> Credentia
 
 
 @router.post("", status_code=201)
+@asks(Action.ADMINISTER)
 async def create_credential(body: NewCredentialBody, kernel: KernelDep, tenant_id: TenantDep) -> CredentialBody:
     """Store a credential, encrypted."""
     stored = await kernel.credentials.add(tenant_id, name=body.name, connector=body.connector, secret=dict(body.secret))

@@ -8,12 +8,14 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from afield import diagnoses
+from afield.api.access import asks, check
 from afield.api.bodies import Given, Shown
 from afield.api.executions import ExecutionId
-from afield.api.runtime import KernelDep, TenantDep
+from afield.api.runtime import KernelDep, PrincipalDep, TenantDep
 from afield.api.targets import TargetName
 from afield.connectors.base import CheckVerdict
 from afield.diagnose.diagnosis import Diagnosis, to_json
+from afield.security.people import Action
 
 router = APIRouter(tags=["diagnose"])
 
@@ -52,15 +54,23 @@ class DiagnoseBody(Given):
 
 
 @router.post("/targets/{target}/diagnose")
+@asks(Action.READ)
 async def diagnose_target(
-    target: TargetName, kernel: KernelDep, tenant_id: TenantDep, body: DiagnoseBody | None = None
+    target: TargetName,
+    kernel: KernelDep,
+    tenant_id: TenantDep,
+    principal: PrincipalDep,
+    body: DiagnoseBody | None = None,
 ) -> DiagnosisBody:
-    """Climb the target's ladder of checks. Changes nothing."""
+    """Climb the target's ladder of checks. Changes nothing, unless intrusive checks are named."""
+    intrusive = (body or DiagnoseBody()).intrusive
+    check(principal, Action.RUN if intrusive else Action.READ)
     found = await kernel.find_target(target, tenant_id)
-    return DiagnosisBody.of(await diagnoses.of_target(kernel, found, (body or DiagnoseBody()).intrusive))
+    return DiagnosisBody.of(await diagnoses.of_target(kernel, found, intrusive))
 
 
 @router.post("/executions/{execution_id}/diagnose")
+@asks(Action.READ)
 async def diagnose_execution(execution_id: ExecutionId, kernel: KernelDep, tenant_id: TenantDep) -> DiagnosisBody:
     """Why an execution is where it is, and what happens to it next. Changes nothing."""
     execution = await kernel.ledger.execution(execution_id, tenant_id)

@@ -18,7 +18,7 @@ from afield.api.bodies import (
     NewExecutionBody,
     WholeExecutionBody,
 )
-from afield.api.runtime import ACTOR, KernelDep, TenantDep
+from afield.api.runtime import KernelDep, PrincipalDep, TenantDep
 from afield.errors import InvalidInputError
 from afield.kernel import Kernel, Order
 from afield.ledger.base import EventFilter, ExecutionFilter
@@ -139,9 +139,11 @@ async def list_execution_events(
 
 
 @router.post("/{execution_id}/cancel", status_code=202)
-async def cancel_execution(execution_id: ExecutionId, kernel: KernelDep, tenant_id: TenantDep) -> ExecutionBody:
+async def cancel_execution(
+    execution_id: ExecutionId, kernel: KernelDep, tenant_id: TenantDep, principal: PrincipalDep
+) -> ExecutionBody:
     """Ask for a cancel. What comes of it shows in the state. 409 when it has ended."""
-    return ExecutionBody.of(await kernel.cancel(execution_id, ACTOR, tenant_id))
+    return ExecutionBody.of(await kernel.cancel(execution_id, principal.name, tenant_id))
 
 
 # ------------------------------------------------------------------------------------------- output

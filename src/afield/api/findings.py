@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from afield.api.bodies import FindingsBody, OpenFindingBody
-from afield.api.runtime import ACTOR, KernelDep, TenantDep
+from afield.api.runtime import KernelDep, PrincipalDep, TenantDep
 from afield.errors import NotFoundError
 from afield.model.finding import FindingKind
 
@@ -30,7 +30,9 @@ async def list_findings(
 
 
 @router.post("/{finding_id}/ignore")
-async def ignore_finding(finding_id: UUID, kernel: KernelDep, tenant_id: TenantDep) -> OpenFindingBody:
+async def ignore_finding(
+    finding_id: UUID, kernel: KernelDep, tenant_id: TenantDep, principal: PrincipalDep
+) -> OpenFindingBody:
     """Do not report this difference any more. Doing it twice changes nothing."""
     kept = {one.id: one for one in await kernel.ledger.findings(tenant_id, open_only=False)}
     if finding_id not in kept:
@@ -39,6 +41,6 @@ async def ignore_finding(finding_id: UUID, kernel: KernelDep, tenant_id: TenantD
     if found.ignored:
         return OpenFindingBody.kept(found)
     finding = found.finding
-    await kernel.ledger.ignore(finding.target_id, finding.fingerprint, ACTOR, kernel.clock.now())
+    await kernel.ledger.ignore(finding.target_id, finding.fingerprint, principal.name, kernel.clock.now())
     after = await kernel.ledger.findings(tenant_id, target_id=finding.target_id, open_only=False)
     return OpenFindingBody.kept(next(one for one in after if one.id == finding_id))

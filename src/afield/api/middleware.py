@@ -1,8 +1,7 @@
-"""What every request passes through: its id and its log line, the bearer token, the limit on its body."""
+"""What every request passes through: its id and its log line, who is calling, the limit on its body."""
 
 from __future__ import annotations
 
-import hmac
 import re
 import time
 
@@ -10,6 +9,7 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from afield.api.access import USER_HEADER
 from afield.api.problems import http_problem, respond
 from afield.model.ids import uuid7
 
@@ -17,6 +17,9 @@ log = structlog.get_logger(__name__)
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 """What an orchestrator asks, which holds no token."""
+
+WEBSOCKET_TOKEN = "bearer."  # noqa: S105 - a prefix
+"""How a WebSocket's subprotocol that carries a token begins."""
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -66,25 +69,40 @@ class _Reply:
         await self._send(message)
 
 
-class BearerToken:
-    """Lets in only who presents the token (`Authorization: Bearer ...`). Without a token set, everybody."""
+class Authentication:
+    """Lets in only who presents a token that is known (`Authorization: Bearer ...`), and says to the routes who it is.
+    A browser's WebSocket, which can send no header, names it as its subprotocol `bearer.TOKEN`."""
 
-    def __init__(self, app: ASGIApp, token: str | None) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._token = token.encode() if token else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not self._may_enter(scope):
-            problem = http_problem(401, "A valid bearer token is needed.", hint="Send Authorization: Bearer TOKEN.")
-            return await respond(problem, {"www-authenticate": "Bearer"})(scope, receive, send)
-        return await self._app(scope, receive, send)
+        if scope["type"] not in {"http", "websocket"} or scope["path"] in OPEN_PATHS:
+            return await self._app(scope, receive, send)
+        headers = Headers(scope=scope)
+        doorkeeper = scope["app"].state.runtime.doorkeeper
+        principal = await doorkeeper.admit(_token(headers), headers.get(USER_HEADER))
+        if principal is None:
+            return await self._refuse(scope, receive, send)
+        scope.setdefault("state", {})["principal"] = principal
+        with structlog.contextvars.bound_contextvars(actor=principal.name):
+            return await self._app(scope, receive, send)
 
-    def _may_enter(self, scope: Scope) -> bool:
-        if self._token is None or scope["path"] in OPEN_PATHS:
-            return True
-        scheme, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
-        same = hmac.compare_digest(given.strip().encode(), self._token)
-        return same and scheme.lower() == "bearer"
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            return await send({"type": "websocket.close", "code": 1008, "reason": "A valid bearer token is needed."})
+        problem = http_problem(401, "A valid bearer token is needed.", hint="Send Authorization: Bearer TOKEN.")
+        return await respond(problem, {"www-authenticate": "Bearer"})(scope, receive, send)
+
+
+def _token(headers: Headers) -> str | None:
+    scheme, _, given = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return given.strip()
+    for offered in headers.get("sec-websocket-protocol", "").split(","):
+        if offered.strip().startswith(WEBSOCKET_TOKEN):
+            return offered.strip().removeprefix(WEBSOCKET_TOKEN)
+    return None
 
 
 class BodyLimit:

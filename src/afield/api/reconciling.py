@@ -11,7 +11,7 @@ from pydantic import Field
 
 from afield.api.bodies import Given, GivenTime, Shown
 from afield.api.comparing import ComparisonBody, comparison
-from afield.api.runtime import ACTOR, Runtime, RuntimeDep, TenantDep
+from afield.api.runtime import PrincipalDep, Runtime, RuntimeDep, TenantDep
 from afield.errors import InvalidInputError, LookError
 from afield.model.finding import Finding, RepairKind
 from afield.model.target import Target
@@ -79,14 +79,16 @@ class ReconciledBody(ComparisonBody):
 
 
 @router.post("/reconcile")
-async def reconcile(body: ReconcileBody, runtime: RuntimeDep, tenant_id: TenantDep) -> ReconciledBody:
+async def reconcile(
+    body: ReconcileBody, runtime: RuntimeDep, tenant_id: TenantDep, principal: PrincipalDep
+) -> ReconciledBody:
     """Compare both sides of a target; with `apply`, settle what was chosen. Applying twice changes nothing."""
     target = await runtime.kernel.find_target(body.target, tenant_id)
     scanned = await _compared(runtime, target, body)
     planned = plan_repairs(scanned.findings, policy_of(body.apply, scanned.findings))
     made: Sequence[Repaired | None] = [None] * len(planned)
     if body.apply is not False:
-        made = await runtime.kernel.repair(target, planned, ACTOR)
+        made = await runtime.kernel.repair(target, planned, principal.name)
     repairs = [RepairedBody.of(plan, done) for plan, done in zip(planned, made, strict=True)]
     applied = {"dry_run": body.apply is False, "repairs": repairs}
     return ReconciledBody.model_validate(comparison(scanned) | applied)

@@ -11,11 +11,11 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 
+from afield.api.access import Doorkeeper, principal_of
 from afield.api.lag import LoopLag
 from afield.kernel import Kernel
-
-ACTOR = "api"
-"""Who did it, in the audit trail, when somebody did it through the API."""
+from afield.ledger.people import People
+from afield.security.people import Principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,15 @@ class Runtime:
     kernel: Kernel
     tenant_id: UUID
     closing: asyncio.Event
+    doorkeeper: Doorkeeper
     lag: LoopLag = field(default_factory=LoopLag)
+
+    @classmethod
+    def of(cls, kernel: Kernel, tenant_id: UUID, closing: asyncio.Event) -> Runtime:
+        """With the door that the kernel's settings ask for."""
+        token = kernel.settings.api_token
+        known = token.get_secret_value().encode() if token else None
+        return cls(kernel, tenant_id, closing, Doorkeeper(People(kernel.ledger.database), tenant_id, known))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Runtime]:
@@ -56,4 +64,5 @@ def tenant_of(request: Request) -> UUID:
 
 RuntimeDep = Annotated[Runtime, Depends(runtime_of)]
 KernelDep = Annotated[Kernel, Depends(kernel_of)]
+PrincipalDep = Annotated[Principal, Depends(principal_of)]
 TenantDep = Annotated[UUID, Depends(tenant_of)]

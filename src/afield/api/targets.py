@@ -6,9 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
+from afield.api.access import asks
 from afield.api.bodies import GivenTime, Json, NewTargetBody, TargetBody, TargetPatch, TargetsBody
 from afield.api.comparing import ComparisonBody
 from afield.api.runtime import KernelDep, TenantDep
+from afield.security.people import Action
 
 router = APIRouter(prefix="/targets", tags=["targets"])
 
@@ -23,6 +25,7 @@ async def list_targets(kernel: KernelDep, tenant_id: TenantDep) -> TargetsBody:
 
 
 @router.post("", status_code=201)
+@asks(Action.ADMINISTER)
 async def create_target(body: NewTargetBody, kernel: KernelDep, tenant_id: TenantDep, response: Response) -> TargetBody:
     """Record a target. Its address and settings are checked before anything is written."""
     target = await kernel.add_target(
@@ -44,6 +47,7 @@ async def show_target(target: TargetName, kernel: KernelDep, tenant_id: TenantDe
 
 
 @router.patch("/{target}")
+@asks(Action.ADMINISTER)
 async def change_target(target: TargetName, body: TargetPatch, kernel: KernelDep, tenant_id: TenantDep) -> TargetBody:
     """Change settings (merged into those there are; null removes one) or the credential."""
     found = await kernel.find_target(target, tenant_id)
@@ -58,6 +62,7 @@ def merged(settings: Json, changes: Json) -> Json:
 
 
 @router.post("/{target}/look")
+@asks(Action.READ)
 async def look_at_target(
     target: TargetName, kernel: KernelDep, tenant_id: TenantDep, since: GivenTime | None = None
 ) -> ComparisonBody:

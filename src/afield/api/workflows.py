@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 
 from afield.api.bodies import Given, Json, Label, LabelValue, Name
 from afield.api.executions import REPLAYED, ExecutionId, IdempotencyKey
-from afield.api.runtime import ACTOR, RuntimeDep
+from afield.api.runtime import PrincipalDep, RuntimeDep
 from afield.workflows.model import Run
 from afield.workflows.service import Draft, Workflows
 from afield.workflows.shapes import (
@@ -203,6 +203,6 @@ async def show_run_results(
 
 
 @router.post("/executions/{execution_id}/cancel", status_code=202)
-async def cancel_run(execution_id: ExecutionId, workflows: WorkflowsDep) -> RunStatus:
+async def cancel_run(execution_id: ExecutionId, workflows: WorkflowsDep, principal: PrincipalDep) -> RunStatus:
     """Ask for a cancel. What comes of it shows in the status. 409 when the run has ended."""
-    return run_status(*await workflows.cancel(execution_id, ACTOR))
+    return run_status(*await workflows.cancel(execution_id, principal.name))

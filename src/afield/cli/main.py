@@ -13,6 +13,7 @@ import typer
 from afield import __version__
 from afield.cli.diagnose import diagnose
 from afield.cli.executions import executions
+from afield.cli.people import people
 from afield.cli.processes import database, up, web, worker
 from afield.cli.reconcile import find, reconcile
 from afield.cli.run import Exit, err, out, set_json
@@ -31,6 +32,7 @@ app.add_typer(targets, name="targets")
 app.add_typer(credentials, name="credentials")
 app.add_typer(executions, name="executions")
 app.add_typer(diagnose, name="diagnose")
+app.add_typer(people, name="people")
 app.add_typer(database, name="db")
 executions.command("find")(find)
 app.command("reconcile")(reconcile)

@@ -12,7 +12,7 @@ from afield.model.execution import Reason
 from afield.model.jsontypes import JsonObject
 
 TAIL_BYTES = 4096
-"""How much of the end of each stream is kept beside the execution; the whole output is an artifact where it can be had."""
+"""How much of the end of each stream is kept beside the execution; all of it is an artifact where it can be had."""
 
 MOST_SCRIPT_BYTES = 256 * 1024
 

@@ -15,7 +15,7 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
-_PARTS = ("notes",)
+_PARTS = ("notes", "people")
 
 
 def upgrade() -> None:
