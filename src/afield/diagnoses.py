@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from afield.diagnose.diagnosis import Diagnosis
 from afield.diagnose.execution import Facts, diagnose_execution
@@ -14,6 +15,7 @@ from afield.model.states import OCCUPYING
 from afield.model.target import Target
 
 _MOST_EVENTS = 1000
+_INTRUSIVE_S = 150.0  # a check that runs something waits for a remote that reports every 15 seconds
 
 
 async def of_target(kernel: Kernel, target: Target, intrusive: Collection[str] = ()) -> Diagnosis:
@@ -25,6 +27,7 @@ async def of_target(kernel: Kernel, target: Target, intrusive: Collection[str] =
     connector = await kernel.open_connector(target)
     try:
         how = Climb(intrusive=intrusive, busy=busy, secrets=secret.values())
+        how = replace(how, timeout_s=_INTRUSIVE_S) if intrusive else how
         return await climb(f"target {target.name}", connector.ladder(), how)
     finally:
         await connector.close()

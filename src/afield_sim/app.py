@@ -57,6 +57,10 @@ async def serve(services: Sequence[Service], host: str, port: int) -> Server:
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     site = web.TCPSite(runner, host, port, reuse_address=True, backlog=1024)
-    await site.start()
+    try:
+        await site.start()
+    except OSError:
+        await Server(services, runner, "").stop()
+        raise
     bound = runner.addresses[0][1]
     return Server(services, runner, f"http://{host}:{bound}")

@@ -36,6 +36,8 @@ async def _run(parsed: argparse.Namespace) -> None:
         seed=parsed.seed,
         instances=parsed.instances,
         last_day=parsed.last_day,
+        vms=parsed.vms,
+        windows_vms=parsed.windows_vms,
     )
     async with simulator(options) as server:
         write_ready_file(parsed.ready_file, server.describe())
@@ -51,4 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=7, help="of the advertising data and of chance")
     parser.add_argument("--instances", type=int, default=3, help="how many AMC instances there are")
     parser.add_argument("--last-day", type=date.fromisoformat, help="of the advertising data; default today (UTC)")
+    parser.add_argument("--vms", type=int, default=4, help="how many Linux virtual machines there are")
+    parser.add_argument(
+        "--windows-vms", type=int, default=0, help="how many Windows ones (bash stands in for PowerShell)"
+    )
     return parser

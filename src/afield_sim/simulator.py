@@ -9,8 +9,13 @@ from pathlib import Path
 from .admin.service import AdminService
 from .amc.cloud import Account, Options
 from .amc.service import AmcService
-from .app import Server, serve
+from .app import Server, Service, serve
+from .arm.cloud import Cloud, CloudOptions
+from .arm.service import ArmService
+from .blobs.service import BlobsService
 from .clock import Clock
+from .entra.service import EntraService
+from .entra.tokens import Tokens
 from .journal import FileJournal, NoJournal
 from .pulse import Pulse
 
@@ -25,20 +30,29 @@ class SimulatorOptions:
     seed: int = 7
     instances: int = 3
     last_day: date | None = None
+    vms: int = 4
+    windows_vms: int = 0
 
 
 @asynccontextmanager
 async def simulator(options: SimulatorOptions, clock: Clock | None = None) -> AsyncIterator[Server]:
     """A simulator that listens while the context is open."""
+    used = clock or Clock()
     journal = FileJournal(options.data) if options.data else NoJournal()
     try:
         account = Account(
             Options(options.instances, options.seed, options.last_day, options.data),
-            clock or Clock(),
+            used,
             journal,
             Pulse(),
         )
-        server = await serve([AdminService(account), AmcService(account)], options.host, options.port)
+        tokens = Tokens(used, options.seed)
+        folder = options.data / "arm" if options.data else None
+        cloud = Cloud(CloudOptions(options.vms, options.windows_vms, options.seed, folder), used)
+        entra = EntraService(tokens, options.data / "entra" if options.data else None)
+        arm, blobs = ArmService(cloud, tokens, entra), BlobsService(used, options.seed)
+        services: list[Service] = [AdminService(account), AmcService(account), entra, blobs, arm]
+        server = await serve(services, options.host, options.port)
         try:
             yield server
         finally:

@@ -9,8 +9,19 @@ from typing import ClassVar
 
 from engine_world import World
 
-from afield.connectors.base import Abilities, Cancellation, Entry, Intent, LookQuery, Snapshot
+from afield.connectors.base import (
+    NO_ROOM,
+    Abilities,
+    Cancellation,
+    Entry,
+    Intent,
+    LookQuery,
+    NotSent,
+    Snapshot,
+    Submission,
+)
 from afield.engine.drive import Outcome
+from afield.model.execution import Reason
 from afield.model.states import ExecutionState, OutputState
 from afield.testing.connector import MemoryConnector
 
@@ -122,3 +133,28 @@ async def test_what_ended_executions_left_behind_is_released_again_after_a_look(
     second = await world.record(seconds=200.0)
     await world.drive()
     assert sorted(KeepsTheEnded.released) == sorted([row.key, (await world.row(second)).key])
+
+
+class Small(KeepsTheEnded):
+    """There is one place, and the ended hold it until they are released."""
+
+    name: ClassVar[str] = "small"
+
+    async def submit(self, intent: Intent) -> Submission:
+        held = [one for one in self.remote.executions.values() if one.name not in self.released]
+        if held:
+            return NotSent(Reason(NO_ROOM, "It is full."), 60 * SECOND, only_this=True)
+        return await super().submit(intent)
+
+
+async def test_where_the_ended_hold_the_last_place_it_is_looked_for_and_released() -> None:
+    KeepsTheEnded.released.clear()
+    KeepsTheEnded.failing = 1
+    world = await World.start(connector=Small)
+    first, second = await world.record(seconds=10.0), None
+    await world.drive()
+    assert KeepsTheEnded.released == [], "the release failed, or the driver died before it"
+    second = await world.record(seconds=10.0)
+    assert await world.drive() is Outcome.DONE
+    assert (await world.row(second)).state is S.SUCCEEDED
+    assert (await world.row(first)).key in KeepsTheEnded.released

@@ -5,6 +5,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from arm_caller import Azure
 from sim_caller import SQL, Caller, run_out
 
 from afield_sim.testing import ManualClock, Simulator, running_simulator
@@ -41,3 +42,11 @@ async def finished(sim: Simulator, caller: Caller):
         return execution_id
 
     return finish
+
+
+@pytest.fixture
+async def azure() -> AsyncIterator[Azure]:
+    """A simulated cloud whose limits are counted but not enforced, and one who calls it."""
+    async with running_simulator(clock=ManualClock(), vms=2, windows_vms=1) as running, aiohttp.ClientSession() as http:
+        await running.arm_admin.put_settings(enforce_limits=False, operation_seconds=0.01, status_grain_s=0.05)
+        yield Azure(running, http)

@@ -13,6 +13,7 @@ from fastapi.openapi.utils import get_openapi
 
 from afield import __version__
 from afield.api import (
+    accounts,
     credentials,
     diagnosing,
     events,
@@ -22,6 +23,7 @@ from afield.api import (
     people,
     reconciling,
     targets,
+    tickets,
     workflows,
 )
 from afield.api.access import check_access
@@ -82,13 +84,17 @@ def _kernel(source: Kernel | Settings) -> AbstractAsyncContextManager[Kernel]:
     return nullcontext(source) if isinstance(source, Kernel) else open_kernel(source)
 
 
+_V1 = (accounts, credentials, diagnosing, events, executions, findings, people, reconciling, targets, tickets)
+
+
 def _include_routes(app: FastAPI) -> None:
     v1 = APIRouter(prefix="/api/v1")
-    for part in (targets, credentials, executions, findings, reconciling, diagnosing, events, people):
+    for part in _V1:
         v1.include_router(part.router)
     for router in (v1, workflows.router):
         app.include_router(router, responses=dict(_ERRORS), dependencies=[Depends(check_access)])
     app.include_router(health.router)
+    app.include_router(tickets.hooks, responses=dict(_ERRORS))
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

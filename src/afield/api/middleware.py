@@ -18,6 +18,9 @@ log = structlog.get_logger(__name__)
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 """What an orchestrator asks, which holds no token."""
 
+SIGNED_PATHS = "/hooks/"
+"""Where senders of tickets deliver, which hold no token of ours: each delivery is signed instead."""
+
 WEBSOCKET_TOKEN = "bearer."  # noqa: S105 - a prefix
 """How a WebSocket's subprotocol that carries a token begins."""
 
@@ -77,7 +80,7 @@ class Authentication:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in {"http", "websocket"} or scope["path"] in OPEN_PATHS:
+        if scope["type"] not in {"http", "websocket"} or _is_open(scope["path"]):
             return await self._app(scope, receive, send)
         headers = Headers(scope=scope)
         doorkeeper = scope["app"].state.runtime.doorkeeper
@@ -93,6 +96,10 @@ class Authentication:
             return await send({"type": "websocket.close", "code": 1008, "reason": "A valid bearer token is needed."})
         problem = http_problem(401, "A valid bearer token is needed.", hint="Send Authorization: Bearer TOKEN.")
         return await respond(problem, {"www-authenticate": "Bearer"})(scope, receive, send)
+
+
+def _is_open(path: str) -> bool:
+    return path in OPEN_PATHS or path.startswith(SIGNED_PATHS)
 
 
 def _token(headers: Headers) -> str | None:

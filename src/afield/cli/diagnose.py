@@ -25,7 +25,8 @@ _EXITS = {
 }
 
 
-def _finish(found: Diagnosis, json: bool) -> None:
+def finish(found: Diagnosis, json: bool) -> None:
+    """Print a diagnosis, and end the command with the code that says how it is."""
     emit(to_json(found), to_text(found), json)
     raise typer.Exit(_EXITS[found.verdict])
 
@@ -43,7 +44,7 @@ def diagnose_target(
     async def work(kernel: Kernel) -> Diagnosis:
         return await diagnoses.of_target(kernel, await kernel.find_target(target), intrusive or [])
 
-    _finish(with_kernel(work), json)
+    finish(with_kernel(work), json)
 
 
 @diagnose.command("execution")
@@ -56,4 +57,4 @@ def diagnose_execution(
     async def work(kernel: Kernel) -> Diagnosis:
         return await diagnoses.of_execution(kernel, await kernel.ledger.execution(execution_id, DEFAULT_TENANT))
 
-    _finish(with_kernel(work), json)
+    finish(with_kernel(work), json)

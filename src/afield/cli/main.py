@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from afield import __version__
+from afield.cli.accounts import accounts, discover_targets, resolve_target
 from afield.cli.diagnose import diagnose
 from afield.cli.executions import executions
 from afield.cli.people import people
@@ -18,6 +19,7 @@ from afield.cli.processes import database, up, web, worker
 from afield.cli.reconcile import find, reconcile
 from afield.cli.run import Exit, err, out, set_json
 from afield.cli.targets import credentials, targets
+from afield.cli.tickets import tickets, webhooks
 from afield.config import LogFormat
 from afield.demo.command import demo
 from afield.telemetry.logs import set_up_logs
@@ -32,9 +34,14 @@ app.add_typer(targets, name="targets")
 app.add_typer(credentials, name="credentials")
 app.add_typer(executions, name="executions")
 app.add_typer(diagnose, name="diagnose")
+app.add_typer(accounts, name="accounts")
+app.add_typer(tickets, name="tickets")
+app.add_typer(webhooks, name="webhooks")
 app.add_typer(people, name="people")
 app.add_typer(database, name="db")
 executions.command("find")(find)
+targets.command("discover")(discover_targets)
+targets.command("resolve")(resolve_target)
 app.command("reconcile")(reconcile)
 app.command("up")(up)
 app.command("web")(web)

@@ -129,12 +129,17 @@ class Refused:
     reason: Reason
 
 
+NO_ROOM = "no_room"
+"""Reason code: the remote has no place left. Where ended executions hold places, the engine looks for such."""
+
+
 @dataclass(frozen=True, slots=True)
 class NotSent:
     """The request certainly started nothing (connection refused, throttled before acceptance): try again."""
 
-    reason: Reason
+    reason: Reason  # with code NO_ROOM: there is no place left, though executions that ended may still hold some
     retry_after: timedelta | None = None
+    only_this: bool = False  # the pause is about this execution; the rest of the target may go on
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,8 @@ async def look(turn: Turn, action: Look) -> None:
     """One look, and all that it proves."""
     doubts = [row.id for row in action.rows if row.state is ExecutionState.UNCONFIRMED]
     intents = await turn.ledger.intents(doubts) if doubts else {}
-    snapshot = await _ask(turn, _query(action.rows, intents))
+    since = None if action.rows else turn.clock.now() - turn.limits.late_window
+    snapshot = await _ask(turn, _query(action.rows, intents, since))
     turn.budget.spend(snapshot.calls)
     settled = await _settle(turn, action.rows, snapshot, intents)
     await turn.apply_all(settled.moves)
@@ -41,13 +42,13 @@ async def look(turn: Turn, action: Look) -> None:
     await _release_left(turn, action.rows, snapshot)
 
 
-def _query(rows: Sequence[Tracked], intents: Mapping[UUID, Intent]) -> LookQuery:
+def _query(rows: Sequence[Tracked], intents: Mapping[UUID, Intent], since: datetime | None) -> LookQuery:
     known = tuple(
         Known(handle=row.handle, submitted_at=_earliest(row), key=row.key)
         for row in rows
         if row.state in LIVE and row.handle
     )
-    return LookQuery(known=known, doubts=tuple(intents.values()))
+    return LookQuery(known=known, doubts=tuple(intents.values()), since=since)
 
 
 async def _ask(turn: Turn, query: LookQuery) -> Snapshot:

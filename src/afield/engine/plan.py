@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from afield.connectors.base import Abilities, Limits
+from afield.connectors.base import NO_ROOM, Abilities, Limits
 from afield.model.execution import Reason, Tracked
 from afield.model.states import LIVE, OCCUPYING, ExecutionState, OutputState
 from afield.model.target import LookRecord
@@ -61,7 +61,7 @@ class Admit:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look for all of these."""
+    """One look for all of these; for none: at everything of late."""
 
     rows: tuple[Tracked, ...]
 
@@ -181,6 +181,7 @@ class _Planner:
     view: View
     room: int
     calls: int
+    cramped: bool = False  # something waits for a place that an ended execution may still hold
     actions: list[Action] = field(default_factory=list)
     waits: dict[UUID, datetime] = field(default_factory=dict)
     to_look: list[tuple[datetime, Tracked]] = field(default_factory=list)
@@ -262,6 +263,7 @@ class _Planner:
     def look(self) -> None:
         """One look for everything, when the first of them is due."""
         if not self.to_look:
+            self.look_for_room()
             return
         rows = tuple(row for _, row in self.to_look)
         due = max(min(at for at, _ in self.to_look), _look_allowed_at(self.now, self.view, self.limits), self.open_at)
@@ -276,6 +278,12 @@ class _Planner:
         for row in rows:
             self.wait(row, due)
 
+    def look_for_room(self) -> None:
+        """A look though nothing is followed: what ended executions left behind is found by looking."""
+        due = max(self.open_at, _look_allowed_at(self.now, self.view, self.limits))
+        if self.cramped and not self.view.looking and due <= self.now and self.calls > 0:
+            self.actions.append(Look(()))
+
     def _look_cost(self, rows: int) -> int:
         """Never more than a minute's budget, or a full house could never be looked at."""
         pages = -(-rows // self.abilities.page_size) if self.abilities.batch_look else rows
@@ -289,7 +297,10 @@ def plan(rows: Sequence[Tracked], now: datetime, limits: Limits, abilities: Abil
     `queued` with the intent. Rows an action is under way for are left alone, except that a look covers them all.
     """
     occupied = sum(row.state in OCCUPYING or (row.state is _QUEUED and row.id in view.busy) for row in rows)
-    p = _Planner(now, limits, abilities, view, limits.max_live - occupied, view.calls_left)
+    cramped = abilities.leaves_behind and any(
+        r.state is _QUEUED and r.reason and r.reason.code == NO_ROOM for r in rows
+    )
+    p = _Planner(now, limits, abilities, view, limits.max_live - occupied, view.calls_left, cramped)
     queued: list[Tracked] = []
     for row in rows:
         if row.state in LIVE:

@@ -54,7 +54,7 @@ async def submit(turn: Turn, row: Tracked, intent: Intent) -> None:
         answer = await _send(turn, intent)
     reach(FaultPoint.AFTER_REPLY)
     await turn.apply(answered(turn, row, intent, answer))
-    if isinstance(answer, NotSent | Unknown):
+    if isinstance(answer, Unknown) or (isinstance(answer, NotSent) and not answer.only_this):
         await turn.be_patient(answer.retry_after)
 
 

@@ -15,7 +15,7 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
-_PARTS = ("notes", "people")
+_PARTS = ("notes", "people", "machines", "tickets")
 
 
 def upgrade() -> None:

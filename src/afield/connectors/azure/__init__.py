@@ -1,0 +1,1 @@
+"""Microsoft Azure: commands on virtual machines, over Azure Resource Manager and its Run Command features."""

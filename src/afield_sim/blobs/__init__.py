@@ -1,0 +1,1 @@
+"""An emulated Azure Blob Storage, as far as append blobs need it."""

@@ -1,0 +1,1 @@
+"""An emulated Microsoft Entra ID: tokens for applications and managed identities."""

@@ -1,0 +1,33 @@
+"""For tests: a simulator in this process or in one of its own, and a client for its admin service.
+
+async with running_simulator(instances=2) as sim:
+    await sim.admin.put_faults({sim.instances[0]: {"reply_lost": {"next": 1}}})
+    ... talk to sim.amc.base_url with sim.amc.refresh_token ...
+    await sim.admin.wait(what="created", at_least=1)
+
+with SimulatorProcess(folder) as process:
+    process.kill(); process.start()     # same port, same data
+"""
+
+from .amc import Admin, AmcAccess, read_access
+from .arm import ArmAccess, ArmAdmin, VmAccess, read_arm_access
+from .caller import AdminError, Json, Plan
+from .process import SimulatorProcess
+from .running import ManualClock, Simulator, running_simulator
+
+__all__ = [
+    "Admin",
+    "AdminError",
+    "AmcAccess",
+    "ArmAccess",
+    "ArmAdmin",
+    "Json",
+    "ManualClock",
+    "Plan",
+    "Simulator",
+    "SimulatorProcess",
+    "VmAccess",
+    "read_access",
+    "read_arm_access",
+    "running_simulator",
+]
