@@ -24,6 +24,9 @@ class FaultPoint(StrEnum):
     DURING_LOOK = "during_look"  # between two pages of a listing
     DURING_REPAIR = "during_repair"  # between a repair's two halves
     DURING_COLLECT = "during_collect"  # between two parts of an output
+    SESSION_BEFORE_WRITE = "session_before_write"  # what follows from a session is known, nothing of it is written
+    SESSION_AFTER_WRITE = "session_after_write"  # a step is written as running, its execution is not recorded
+    SESSION_AFTER_CREATE = "session_after_create"  # the execution is recorded, nobody was told
 
 
 def _parse(text: str) -> dict[FaultPoint, int]:

@@ -15,7 +15,9 @@ from afield.clock import Clock, SystemClock
 from afield.config import Settings
 from afield.connectors.base import Limits, TargetContext, TokenSource
 from afield.connectors.registry import AnyConnector, check_address, check_spec, connector_class, preload
+from afield.engine.advance import Advancer
 from afield.engine.queue import Nudger, open_queue
+from afield.engine.session_worker import SessionWorker
 from afield.engine.worker import Worker, WorkerSettings
 from afield.errors import ConflictError, InvalidInputError, NotFoundError
 from afield.ledger.artifacts import ArtifactStore
@@ -25,10 +27,12 @@ from afield.ledger.credentials import Credentials
 from afield.ledger.notes import TargetNotes
 from afield.ledger.postgres import PostgresLedger
 from afield.ledger.scans import Scans
+from afield.ledger.sessions import Sessions
 from afield.ledger.tokens import MemoryTokens, PostgresTokens
 from afield.model.execution import Execution, NewExecution, Resubmit
 from afield.model.ids import uuid7
 from afield.model.jsontypes import JsonObject
+from afield.model.session import RESERVED_LABELS
 from afield.model.states import FINAL
 from afield.model.target import DEFAULT_TENANT, Target
 from afield.reconcile.repair import PlannedRepair, Repaired, Repairer
@@ -157,6 +161,9 @@ class Kernel:
     async def submit(self, order: Order, tenant_id: UUID = DEFAULT_TENANT) -> Created:
         """Record one execution, and nudge its target. Raises InvalidInputError (spec), NotFoundError (target),
         IdempotencyError; in none of these cases anything is recorded."""
+        reserved = sorted(name for name in order.labels if name.startswith(RESERVED_LABELS))
+        if reserved:
+            raise InvalidInputError(f"The label {reserved[0]!r} is Afield's own.", hint="Choose another name.")
         target = await self._target_of(order, tenant_id)
         created = await self.ledger.create(
             NewExecution(
@@ -289,4 +296,15 @@ async def open_worker(source: Kernel | Settings, worker: WorkerSettings) -> Asyn
     async with AsyncExitStack() as stack:
         kernel = source if isinstance(source, Kernel) else await stack.enter_async_context(open_kernel(source))
         queue = await stack.enter_async_context(open_queue(await database_url(kernel.settings)))
-        yield Worker(kernel.ledger, queue, kernel.open_connector, kernel.artifacts, worker, clock=kernel.clock)
+        sessions = Sessions(kernel.ledger.database)
+        advancer = Advancer(sessions, kernel.ledger, kernel.nudger.nudge, kernel.clock)
+        thinking = SessionWorker(advancer, lambda: sessions.due(kernel.clock.now()), kernel.ledger.listener.sessions)
+        yield Worker(
+            kernel.ledger,
+            queue,
+            kernel.open_connector,
+            kernel.artifacts,
+            worker,
+            sessions=thinking,
+            clock=kernel.clock,
+        )

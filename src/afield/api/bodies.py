@@ -282,8 +282,9 @@ class EventBody(Shown):
     seq: Annotated[int, Field(examples=[42])]
     at: Time
     kind: EventKind
-    target_id: UUID
+    target_id: UUID | None
     execution_id: UUID | None
+    session_id: int | None
     from_state: ExecutionState | None
     to_state: ExecutionState | None
     attempt: int | None

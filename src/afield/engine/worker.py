@@ -20,6 +20,7 @@ from afield.connectors.base import Artifacts
 from afield.connectors.registry import AnyConnector
 from afield.engine.drive import Outcome, drive
 from afield.engine.queue import QUEUE, TASK, defer_nudge
+from afield.engine.session_worker import SessionWorker
 from afield.errors import AfieldError, UnavailableError
 from afield.ledger.base import Ledger
 from afield.model.target import LookRecord, Target
@@ -28,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 _DATABASE_AWAY = (ConnectorException, psycopg.OperationalError, psycopg.InterfaceError, UnavailableError, OSError)
 _PAUSE_AFTER_ERROR = 1.0
+_SESSION_SWEEP = 5.0  # seconds; a session that waits for a time is thought about so late at most
 
 
 class Opener(Protocol):
@@ -67,8 +69,10 @@ class Worker:
         artifacts: Artifacts,
         settings: WorkerSettings,
         *,
+        sessions: SessionWorker | None = None,
         clock: Clock | None = None,
     ) -> None:
+        self._sessions = sessions
         self._ledger = ledger
         self._queue = queue
         self._opener = opener
@@ -85,12 +89,18 @@ class Worker:
     async def run(self) -> None:
         """Work until `stop`. After a loss of the database: start again, and again, until it is back."""
         sweeper = asyncio.create_task(self._sweep_for_ever())
+        thinking = asyncio.create_task(self._think_of_sessions())
         try:
             while not self._stop.is_set():
                 await self._work_once()
         finally:
+            self._stop.set()
             sweeper.cancel()
-            await asyncio.gather(sweeper, return_exceptions=True)
+            await asyncio.gather(sweeper, thinking, return_exceptions=True)
+
+    async def _think_of_sessions(self) -> None:
+        if self._sessions is not None:
+            await self._sessions.run(self._stop, min(_SESSION_SWEEP, self._settings.beat))
 
     async def _work_once(self) -> None:
         worker = self._queue_worker()

@@ -81,6 +81,7 @@ class EventFilter:
     tenant_id: UUID
     target_id: UUID | None = None
     execution_id: UUID | None = None
+    session_id: int | None = None
     kinds: frozenset[EventKind] = frozenset()
 
 

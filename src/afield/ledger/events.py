@@ -80,5 +80,7 @@ def _conditions(wanted: EventFilter) -> Iterator[tuple[str, object]]:
         yield "e.target_id = %s", wanted.target_id
     if wanted.execution_id is not None:
         yield "e.execution_id = %s", wanted.execution_id
+    if wanted.session_id is not None:
+        yield "e.session_id = %s", wanted.session_id
     if wanted.kinds:
         yield "e.kind = any (%s)", sorted(wanted.kinds)

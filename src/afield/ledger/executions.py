@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -41,6 +41,12 @@ class Executions(Part):
         if row is None:
             raise NotFoundError(f"There is no execution {execution_id}.")
         return rows.execution(row)
+
+    async def executions_by_id(self, execution_ids: Sequence[UUID]) -> dict[UUID, Execution]:
+        """Those of these that are recorded."""
+        sql = f"select {rows.EXECUTION} from afield.execution where id = any (%s)"
+        found = rows.each(rows.execution, await self._db.all(sql, (list(execution_ids),)))
+        return {execution.id: execution for execution in found}
 
     async def executions(self, wanted: ExecutionFilter, *, limit: int = 100, cursor: str | None = None) -> Page:
         limit = max(1, min(limit, MAX_PAGE))

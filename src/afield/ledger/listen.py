@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -17,6 +17,7 @@ log = structlog.get_logger(__name__)
 
 _EVENTS = "afield_events"
 _WAKE = "afield_wake"
+_SESSION = "afield_session"
 
 
 class Listener:
@@ -26,6 +27,7 @@ class Listener:
         self._url = url
         self._targets: dict[UUID, list[asyncio.Event]] = defaultdict(list)
         self._followers: list[asyncio.Event] = []
+        self._sessions: list[Callable[[int], None]] = []
         self._task: asyncio.Task[None] | None = None
         self._heard = False  # since the last connection
 
@@ -58,6 +60,16 @@ class Listener:
         finally:
             self._followers.remove(wake)
 
+    @contextmanager
+    def sessions(self, hear: Callable[[int], None]) -> Iterator[None]:
+        """While inside, `hear` is told of every session that something happened to. After a gap nobody knows which
+        those were: whoever needs to be sure also sweeps."""
+        self._sessions.append(hear)
+        try:
+            yield
+        finally:
+            self._sessions.remove(hear)
+
     async def _run(self) -> None:
         delay = 0.05
         while True:
@@ -75,15 +87,24 @@ class Listener:
         async with await connect(self._url) as connection:
             await connection.execute(f"listen {_EVENTS}".encode())
             await connection.execute(f"listen {_WAKE}".encode())
+            await connection.execute(f"listen {_SESSION}".encode())
             self._heard = True
             self._set_all()
             async for notify in connection.notifies():
                 self._hear(notify)
 
     def _hear(self, notify: Notify) -> None:
+        if notify.channel == _SESSION:
+            self._hear_session(notify.payload)
+            return
         followed = notify.channel == _EVENTS
         for wake in self._followers if followed else self._targets.get(UUID(notify.payload), ()):
             wake.set()
+
+    def _hear_session(self, payload: str) -> None:
+        if payload.isdecimal():  # a label of that name may hold anything, if somebody wrote it past us
+            for hear in self._sessions:
+                hear(int(payload))
 
     def _set_all(self) -> None:
         for wakes in [self._followers, *self._targets.values()]:

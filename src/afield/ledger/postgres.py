@@ -53,6 +53,11 @@ class PostgresLedger(Targets, Driving, Executions, Events, Findings):
         """The connections, for what else is kept in the same database."""
         return self._db
 
+    @property
+    def listener(self) -> Listener:
+        """What tells of other processes' writes."""
+        return self._store.listener
+
     async def close(self) -> None:
         """Write what is waiting, then let go of all connections."""
         await self._store.moves.close()

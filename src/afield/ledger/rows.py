@@ -51,7 +51,7 @@ TARGET = (
 ATTEMPT = "execution_id, number, key, intent_at, outcome, handle, settled_at"
 EVENT = (
     "seq, at, kind, tenant_id, target_id, execution_id, from_state, to_state, attempt, epoch, actor, reason_code, "
-    "reason_text, data"
+    "reason_text, data, session_id"
 )
 FINDING = "id, target_id, kind, execution_id, body, first_seen_at, last_seen_at, resolved_at, ignored"
 
@@ -140,7 +140,10 @@ def applied(row: Row) -> Applied:
 
 
 def event(row: Row) -> Event:
-    seq, at, kind, tenant_id, target_id, execution_id, before, after, number, epoch, actor, code, text, data = row
+    seq, at, kind, tenant_id, target_id, execution_id, before, after, number, epoch, actor, code, text = row[:13]
+    data, session = row[13:]
+    if session is not None:
+        data = data | {"from": before, "to": after}
     return Event(
         seq=seq,
         at=at,
@@ -148,8 +151,9 @@ def event(row: Row) -> Event:
         tenant_id=tenant_id,
         target_id=target_id,
         execution_id=execution_id,
-        from_state=_STATES.get(before),
-        to_state=_STATES.get(after),
+        session_id=session,
+        from_state=_STATES.get(before) if session is None else None,
+        to_state=_STATES.get(after) if session is None else None,
         attempt=number,
         epoch=epoch,
         actor=actor,

@@ -168,6 +168,8 @@ class EventKind(StrEnum):
     LOOKED = "looked"
     FINDING = "finding"
     REPAIRED = "repaired"
+    SESSION = "session"  # a session moved, or a person did something to it
+    STEP = "step"  # a step of a session moved; its states stand in `data`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,8 +180,9 @@ class Event:
     at: datetime
     kind: EventKind
     tenant_id: UUID
-    target_id: UUID
+    target_id: UUID | None = None  # None: it is about a session
     execution_id: UUID | None = None
+    session_id: int | None = None
     from_state: ExecutionState | None = None
     to_state: ExecutionState | None = None
     attempt: int | None = None

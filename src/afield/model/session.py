@@ -127,8 +127,11 @@ STEP_ALLOWED: Mapping[StepState, frozenset[StepState]] = {
 }
 """Allowed moves of a step; the migration writes them into the database."""
 
+RESERVED_LABELS = "afield."
+"""How the labels begin that are Afield's own."""
+
 SESSION_KEY = "afield.session"
-"""Label of an execution: the session it was made for. Labels that begin with `afield.` are Afield's own."""
+"""Label of an execution: the session it was made for."""
 
 STEP_KEY = "afield.step"
 """Label of an execution: the number of its step."""
