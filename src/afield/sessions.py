@@ -47,7 +47,7 @@ class SessionDesk:
         session = await self._store.session(session_id, self._tenant_id)
         return session, await self._store.steps(session_id)
 
-    async def list(self, wanted: SessionFilter, *, limit: int = 100, before: int | None = None) -> list[Session]:
+    async def latest(self, wanted: SessionFilter, *, limit: int = 100, before: int | None = None) -> list[Session]:
         """The latest first."""
         return await self._store.sessions(wanted, limit=limit, before=before)
 

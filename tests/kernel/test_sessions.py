@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -93,7 +94,7 @@ async def bench(tmp_path: Path, database_url: str) -> AsyncIterator[Bench]:
 @asynccontextmanager
 async def _bench(tmp_path: Path, database_url: str) -> AsyncIterator[Bench]:
     settings = settings_for(tmp_path / "home", database_url)
-    remote = MemoryRemote(name=f"remote-{uuid4()}", clock=SystemClock())
+    remote = MemoryRemote(name=f"remote-{uuid4()}", clock=SystemClock(), waits=timedelta(0))
     async with open_kernel(settings) as kernel:
         target = await kernel.add_target(
             connector=MemoryConnector.name, name="north", address={"remote": remote.name}, settings=FAST
@@ -200,7 +201,7 @@ async def test_what_cannot_be_is_refused_before_anything_is_recorded(bench: Benc
         await bench.start(bench.step("a", target_id=uuid4()))
     with pytest.raises(InvalidInputError):
         await bench.start()
-    assert await bench.desk.list(SessionFilter(tenant_id=DEFAULT_TENANT)) == []
+    assert await bench.desk.latest(SessionFilter(tenant_id=DEFAULT_TENANT)) == []
 
 
 async def test_the_same_key_is_the_same_session(bench: Bench) -> None:
@@ -220,8 +221,8 @@ async def test_an_ended_session_can_be_put_away(bench: Bench) -> None:
     now = bench.kernel.clock.now()
     await bench.desk.control(number, lambda s, steps: control.abandon(s, steps, by="ada", now=now))
     await bench.desk.archive(number)
-    assert await bench.desk.list(wanted) == []
-    assert [one.id for one in await bench.desk.list(replace(wanted, archived=True))] == [number]
+    assert await bench.desk.latest(wanted) == []
+    assert [one.id for one in await bench.desk.latest(replace(wanted, archived=True))] == [number]
 
 
 async def test_labels_of_our_own_cannot_be_given(bench: Bench) -> None:

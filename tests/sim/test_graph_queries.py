@@ -72,7 +72,8 @@ def test_order_and_number(query: str, found: list[str]):
 def test_columns_are_chosen_and_named():
     state = "properties.extended.instanceView.powerState.code"
     query = f"Resources | where name =~ 'web-01' | project name, power = {state}, tags.env, gone"
-    assert run_query(query, ROWS) == [{"name": "Web-01", "power": "PowerState/running", "tags_env": "prod", "gone": None}]
+    chosen = {"name": "Web-01", "power": "PowerState/running", "tags_env": "prod", "gone": None}
+    assert run_query(query, ROWS) == [chosen]
     (row,) = run_query("Resources | extend env = tags.env | where env == 'test'", ROWS)
     assert (row["name"], row["env"]) == ("web-02", "test")
     assert run_query("Resources | where name has 'web' | count", ROWS) == [{"Count": 2}]

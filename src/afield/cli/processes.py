@@ -23,7 +23,10 @@ from afield.errors import AfieldError
 from afield.kernel import open_kernel, open_worker
 from afield.ledger import embedded
 from afield.ledger.connect import database_url
+from afield.model.target import DEFAULT_TENANT
 from afield.patrol import Patrol
+from afield.runbooks.tickets.outbox import Outbox
+from afield.runbooks.tickets.service import Tickets
 from afield.telemetry.logs import set_up_logs
 
 log = structlog.get_logger(__name__)
@@ -77,6 +80,8 @@ def worker(with_parent: _WithParent = False) -> None:
         async with open_kernel(chosen) as kernel, open_worker(kernel, how) as running:
             patrol = Patrol(kernel, timedelta(seconds=chosen.reconcile_every))
             patrolling = asyncio.create_task(patrol.run())
+            outbox = Outbox(Tickets(kernel, DEFAULT_TENANT).write_back, kernel.clock)
+            telling = asyncio.create_task(outbox.run(stop))
             working = asyncio.create_task(running.run())
             stopping = asyncio.create_task(stop.wait())
             heap.settle()
@@ -85,7 +90,8 @@ def worker(with_parent: _WithParent = False) -> None:
             running.stop()
             patrol.stop()
             stopping.cancel()
-            await asyncio.gather(working, patrolling)
+            stop.set()
+            await asyncio.gather(working, patrolling, telling)
         log.info("worker.stopped", worker=name)
 
     _run(work, with_parent=with_parent)

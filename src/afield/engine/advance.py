@@ -7,7 +7,9 @@ so recording it twice is recording it once. Killed anywhere, the next thought go
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
@@ -18,11 +20,11 @@ import structlog
 from afield.clock import Clock
 from afield.engine.decide import Decision, decide
 from afield.engine.observe import observe
-from afield.errors import AfieldError, NotFoundError
+from afield.errors import AfieldError, InvalidInputError, NotFoundError
 from afield.faultpoints import FaultPoint, reach
 from afield.ledger.base import Created
 from afield.model.execution import Execution, NewExecution, Reason
-from afield.model.session import SESSION_KEY, STEP_KEY, Session, SessionChange, Step, StepKind, StepState
+from afield.model.session import SESSION_FINAL, SESSION_KEY, STEP_KEY, Session, SessionChange, Step, StepKind, StepState
 
 log = structlog.get_logger(__name__)
 
@@ -70,6 +72,9 @@ class Advancer:
     async def _once(self, session_id: int) -> bool:
         """One thought; whether another may be worth while."""
         session = await self.sessions.session(session_id)
+        if session.state in SESSION_FINAL:
+            return False  # given up while a step ran: that is not followed, and nothing begins any more
+        # The steps after the session: a write on steps older than the version it names could begin a step twice.
         steps = await self.sessions.steps(session_id)
         running = await self._executions(steps)
         now = self.clock.now()
@@ -95,20 +100,21 @@ class Advancer:
         return await self.ledger.executions_by_id(wanted) if wanted else {}
 
     async def _begin(self, session: Session, steps: Sequence[Step], known: Mapping[UUID, Execution]) -> bool:
-        """Record the execution of every running step that has none yet; whether one was refused."""
-        refused = False
-        for step in steps:
-            missing = step.state is StepState.RUNNING and step.kind is StepKind.RUN and step.execution_id not in known
-            if missing and not await self._record(session, step):
-                refused = True
-        return refused
+        """Record the execution of every running step that has none yet, together; whether one was refused."""
+        running = (step for step in steps if step.state is StepState.RUNNING and step.kind is StepKind.RUN)
+        missing = [step for step in running if step.execution_id not in known]
+        answers = await asyncio.gather(*(self._record(session, step) for step in missing), return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+        return not all(answers)
 
     async def _record(self, session: Session, step: Step) -> bool:
         assert step.execution_id is not None, "a step that runs has the id of its execution"
         assert step.target_id is not None, "a step of kind RUN has a target"
         try:
             await self.ledger.create(_execution(session, step))
-        except AfieldError as error:
+        except (InvalidInputError, NotFoundError) as error:  # any other may be over soon, or may have been recorded
             await self._refuse(session.id, step, error)
             return False
         reach(FaultPoint.SESSION_AFTER_CREATE)
@@ -119,22 +125,21 @@ class Advancer:
         """What can never be recorded has not begun: the step is refused, and people see why."""
         session = await self.sessions.session(session_id)
         steps = {one.number: one for one in await self.sessions.steps(session_id)}
-        if steps[step.number].execution_id != step.execution_id:
+        found = steps[step.number]
+        if found.state is not StepState.RUNNING or found.execution_id != step.execution_id:
             return
         now = self.clock.now()
-        rejected = replace(
-            step, state=StepState.REJECTED, reason=Reason(error.code, str(error)), finished_at=now
-        )  # fmt: skip
+        reason = Reason(error.code, str(error))
+        rejected = replace(found, state=StepState.REJECTED, reason=reason, finished_at=now)
         await self.sessions.write(SessionChange(session=replace(session, next_at=now), steps=(rejected,), at=now))
 
     async def _stop(self, wanted: Sequence[UUID], known: Mapping[UUID, Execution], now: datetime) -> None:
         for execution_id in wanted:
-            execution = known.get(execution_id)
-            if execution is not None and execution.cancel_requested_at is None and not execution.complete:
-                try:
-                    asked = await self.ledger.request_cancel(execution_id, "session", now)
-                except NotFoundError:
-                    continue  # it was never recorded; the next thought records it, and then stops it
+            execution = known.get(execution_id)  # None: recorded a moment ago, or refused
+            if execution is not None and (execution.cancel_requested_at is not None or execution.complete):
+                continue
+            with suppress(NotFoundError):
+                asked = await self.ledger.request_cancel(execution_id, "session", now)
                 self.nudge(asked.target_id)
 
 

@@ -18,6 +18,7 @@ log = structlog.get_logger(__name__)
 _EVENTS = "afield_events"
 _WAKE = "afield_wake"
 _SESSION = "afield_session"
+_MOST_DIGITS = 18  # every number of so many is one the database can hold
 
 
 class Listener:
@@ -27,7 +28,7 @@ class Listener:
         self._url = url
         self._targets: dict[UUID, list[asyncio.Event]] = defaultdict(list)
         self._followers: list[asyncio.Event] = []
-        self._sessions: list[Callable[[int], None]] = []
+        self._sessions: list[Callable[[int | None], None]] = []
         self._task: asyncio.Task[None] | None = None
         self._heard = False  # since the last connection
 
@@ -61,9 +62,9 @@ class Listener:
             self._followers.remove(wake)
 
     @contextmanager
-    def sessions(self, hear: Callable[[int], None]) -> Iterator[None]:
-        """While inside, `hear` is told of every session that something happened to. After a gap nobody knows which
-        those were: whoever needs to be sure also sweeps."""
+    def sessions(self, hear: Callable[[int | None], None]) -> Iterator[None]:
+        """While inside, `hear` is told the number of every session that something happened to; None after a gap, since
+        nobody knows which those were."""
         self._sessions.append(hear)
         try:
             yield
@@ -102,7 +103,7 @@ class Listener:
             wake.set()
 
     def _hear_session(self, payload: str) -> None:
-        if payload.isdecimal():  # a label of that name may hold anything, if somebody wrote it past us
+        if payload.isdecimal() and len(payload) <= _MOST_DIGITS:  # somebody may have written anything there, past us
             for hear in self._sessions:
                 hear(int(payload))
 
@@ -110,3 +111,5 @@ class Listener:
         for wakes in [self._followers, *self._targets.values()]:
             for wake in wakes:
                 wake.set()
+        for hear in self._sessions:
+            hear(None)

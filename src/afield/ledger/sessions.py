@@ -23,12 +23,15 @@ _CREATE = "select id, fresh, same from afield.create_session_v1(%s::jsonb, %s::j
 _WRITE = "select afield.write_session_v1(%s, %s, %s::jsonb, %s::jsonb, %s, %s, %s, %s, %s)"
 _DUE = """
     select s.id from afield.session s where s.open and (
-        s.next_at <= %(now)s
+        s.next_at <= %s
         or exists (
             select from afield.step t left join afield.execution x on x.id = t.execution_id
             where t.session_id = s.id and t.state = 'running'
-              and (x.id is null or (not x.open and x.state <> 'lost') or x.state = 'lost'
-                   or x.updated_at > s.updated_at)))
+              and (x.id is null or not x.open
+                   or x.handle <> coalesce(t.body ->> 'remote_id', '')
+                   or x.reason_code is distinct from t.body #>> '{reason,code}'
+                   or (s.cancel_requested_at is not null and x.cancel_requested_at is null and x.finished_at is null
+                       and (t.body ->> 'phase' <> 'rollback' or s.rollback_requested_at is null)))))
     order by s.id
     """
 _WAITING = f"""
@@ -122,8 +125,9 @@ class Sessions:
         ]
 
     async def due(self, now: datetime) -> list[int]:
-        """Sessions to be thought about: their time has come, or something has happened to an execution of theirs."""
-        return [row[0] for row in await self._db.all(_DUE, {"now": now})]
+        """Sessions to be thought about: their time has come, an execution of theirs tells something new or is not
+        recorded yet, or one was not told to stop."""
+        return [row[0] for row in await self._db.all(_DUE, (now,))]
 
     async def archive(self, session_id: int, tenant_id: UUID, at: datetime) -> None:
         """Put an ended session away: it is not listed any more. Raises NotFoundError, InvalidInputError (open)."""

@@ -1,5 +1,6 @@
 """What a machine does for the full output of a managed run command: it fills an append blob."""
 
+from io import BytesIO
 from pathlib import Path
 
 import aiohttp
@@ -36,8 +37,9 @@ class Upload:
             self._sent += len(piece)
 
     async def _put(self, address: str, body: bytes, headers: dict[str, str]) -> None:
+        sent = {**_VERSION, "Content-Length": str(len(body)), **headers}
         try:
-            async with self._http.put(URL(address, encoded=True), data=body, headers={**_VERSION, **headers}) as reply:
+            async with self._http.put(URL(address, encoded=True), data=BytesIO(body), headers=sent) as reply:
                 if reply.status != 201:
                     raise UploadError(f"the blob answered {reply.status}")
         except (aiohttp.ClientError, ValueError) as error:

@@ -36,10 +36,10 @@ from afield_sim.testing import Simulator, VmAccess, running_simulator
 
 SETTINGS: JsonObject = {
     "pace": 0,
-    "min_interval": 0.05,
-    "max_interval": 0.2,
-    "visibility_delay": 0.05,
-    "max_visibility_delay": 0.3,
+    "min_interval": 0.03,
+    "max_interval": 0.1,
+    "visibility_delay": 0.02,
+    "max_visibility_delay": 0.15,
     "request_timeout": 5,
     "clock_skew": 1,
 }
@@ -97,9 +97,17 @@ class Cloud:
         """What really ran on the machine."""
         return await self.sim.arm_admin.journal(self.vm.name)
 
-    async def there(self) -> list[str]:
-        """The names of the run commands the machine has now."""
-        return list((await self.sim.arm_admin.vms())[self.vm.name]["run_commands"])
+    async def there(self) -> dict[str, Any]:
+        """The run commands the machine has now, by name."""
+        found: dict[str, Any] = (await self.sim.arm_admin.vms())[self.vm.name]["run_commands"]
+        return found
+
+    async def gone(self) -> bool:
+        """Whether the machine is left without run commands, once deletions are through."""
+        while left := await self.there():
+            if any(one["provisioningState"] != "Deleting" for one in left.values()):
+                return False
+        return True
 
     async def begun(self) -> None:
         """Wait until everything that was accepted has been started."""
@@ -187,7 +195,7 @@ class CloudHarness:
             Fault.LISTING_CUT: ("unavailable_once", {"calls": self.looks}),
             Fault.OUTPUT_AWAY: ("unavailable_once", {"calls": self.looks}),
             Fault.DENIED: ("token_expired", {}),
-            Fault.SLOW_TO_SHOW: ("slow_to_show", {"seconds": 0.2, "get": True}),
+            Fault.SLOW_TO_SHOW: ("slow_to_show", {"seconds": 0.1, "get": True}),
             Fault.REJECTED: ("forbidden", {"actions": ["*/action", "*/write"]}),
         }[fault]
         counted = {} if fault in {Fault.SLOW_TO_SHOW, Fault.REJECTED} else {"next": times}

@@ -143,6 +143,15 @@ async def test_an_attempt_that_was_never_prepared_is_not_there(world: World) -> 
         assert connector.match(intent, entry) is Match.EXACT, "its mark is proof, with or without a note"
 
 
+async def test_a_word_nobody_knows_is_kept_and_counts_as_live(world: World) -> None:
+    intent = new_intent()
+    world.tell("GET", "op", reply({"status": "Pondering"}))
+    async with world.connector(AzureVmActionConnector) as connector:
+        await connector.submit(intent)
+        (entry,) = (await connector.look(_known(intent))).entries
+    assert (entry.state, entry.status) == (RemoteState.UNKNOWN, "Pondering")
+
+
 async def test_an_operation_azure_forgot_is_replaced_by_the_extensions_word(world: World) -> None:
     intent = new_intent()
     async with world.connector(AzureVmActionConnector) as connector:

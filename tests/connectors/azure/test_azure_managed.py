@@ -168,6 +168,14 @@ async def test_a_single_one_is_asked_for_by_name_and_its_absence_is_an_answer(wo
     assert {method for method, _ in world.asked} == {"GET"}
 
 
+async def test_a_word_nobody_knows_is_kept_and_counts_as_live(world: World) -> None:
+    intent = new_intent()
+    world.tell("GET", f"runCommands/{intent.key}", reply(run_command(intent.key, "Frozen", endTime=None)))
+    async with world.connector(AzureVmConnector) as connector:
+        (entry,) = (await connector.look(_known(intent))).entries
+    assert (entry.state, entry.status) == (RemoteState.UNKNOWN, "Frozen")
+
+
 async def test_a_look_that_fails_is_incomplete_and_says_why(world: World) -> None:
     one, other = new_intent(), new_intent()
     world.tell("GET", "runCommands", refusal(429, "TooMany", "slow", **{"Retry-After": "9"}), hang_up)
@@ -290,9 +298,12 @@ async def test_a_full_vm_is_freed_of_old_leftovers_only(world: World) -> None:
     fresh = new_intent().key
     now = SystemClock().now().isoformat()
     full = [run_command(name) for name in (*old[:3], *foreign)] + [run_command(fresh, endTime=now)]
-    world.tell("GET", "runCommands", reply({"value": full}))
+    world.tell("GET", "runCommands", reply({"value": full}), reply({"value": full}), reply({"value": full[3:]}))
     async with world.connector(AzureVmConnector) as connector:
         await connector.look(_known(new_intent(), new_intent()))
+        answer = await connector.submit(new_intent())
+        assert isinstance(answer, NotSent), "a deletion takes its time"
+        assert (answer.reason.code, answer.retry_after) == ("no_room", timedelta(seconds=15))
         assert isinstance(await connector.submit(new_intent()), Accepted)
     deleted = {tail.rpartition("/")[2] for method, tail in world.asked if method == "DELETE"}
     assert deleted == set(old[:3])

@@ -18,7 +18,7 @@ from afield.connectors.azure.operations import of_operation, parse_operation
 from afield.connectors.azure.outcome import of_error
 from afield.connectors.azure.preflight import judge
 from afield.connectors.azure.view import parse_run_command, parse_vm
-from afield.connectors.azure.wire import VmCommandSpec, build_run_command, entry_of, powershell, result_of
+from afield.connectors.azure.wire import VmCommandSpec, build_run_command, entry_of, over, powershell, result_of
 from afield.connectors.azure.wrapper import powershell_wrapper, shell_wrapper
 from afield.connectors.base import NotSent, Refused, RemoteState, Unknown
 
@@ -129,12 +129,28 @@ def test_what_cannot_be_passed_is_refused(wrong: dict[str, Any]) -> None:
             RemoteState.FAILED,
             "provisioning_failed",
         ),
+        ("Running", {"provisioningState": "Failed"}, RemoteState.RUNNING, None),
     ],
 )
 def test_states_are_read_as_they_are_meant(state: str, view: dict[str, Any], wanted: RemoteState, code: str) -> None:
     entry = entry_of(parse_run_command(run_command(KEY, state, **view)))
     assert (entry.state, entry.reason and entry.reason.code) == (wanted, code)
     assert (entry.handle, entry.name, entry.status) == (KEY, KEY, state)
+
+
+@pytest.mark.parametrize(
+    ("state", "exit_code", "wanted"),
+    [
+        ("Running", 0, RemoteState.RUNNING),
+        ("Succeeded", 0, RemoteState.SUCCEEDED),
+        ("Failed", 3, RemoteState.FAILED),
+        ("Failed", -1, RemoteState.RUNNING),
+        ("Failed", 137, RemoteState.RUNNING),
+    ],
+)
+def test_what_a_deletion_does_to_a_script_is_not_its_end(state: str, exit_code: int, wanted: RemoteState) -> None:
+    view = parse_run_command(run_command(KEY, state, exitCode=exit_code, provisioningState="Deleting"))
+    assert (entry_of(view).state, over(view)) == (wanted, wanted is not RemoteState.RUNNING)
 
 
 def test_a_result_says_what_was_cut_and_hides_the_code_of_a_time_out() -> None:
@@ -227,11 +243,6 @@ async def test_the_mark_survives_however_much_is_printed() -> None:
     assert verdict.result.stdout.endswith("\n100000\n")
     assert verdict.result.stdout_cut
     assert verdict.result.stderr_cut
-
-
-async def test_the_wrapper_stops_a_script_at_its_limit() -> None:
-    _, verdict = await _acted(script="echo on; sleep 60", timeout_s=1)
-    assert (verdict.state, verdict.result.exit_code, verdict.result.stdout) == (RemoteState.TIMED_OUT, None, "on\n")
 
 
 @pytest.mark.parametrize(

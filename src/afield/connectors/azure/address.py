@@ -78,6 +78,11 @@ class VmAddress(AzureAccountAddress):
         default=None, description="Blob container for full output; needs `output_sas` in the credential."
     )
 
+    protect_parameters: bool = Field(
+        default=False,
+        description="Send `env` of managed run commands as protected parameters, which Azure never shows.",
+    )
+
     @field_validator("resource_id")
     @classmethod
     def _is_a_vm(cls, value: str) -> str:

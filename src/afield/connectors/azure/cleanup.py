@@ -16,6 +16,7 @@ from afield.model.ids import parse_attempt_key
 
 SPARE_UPDATES = 2.0  # left in the budget for new commands and cancels, as long as there is room on the VM
 _HEAD_ROOM = 1
+_DELETION = timedelta(seconds=15)  # how long one usually takes; until then it holds its place
 _LEFTOVER_AGE = timedelta(hours=24)  # an ended run command of ours this old is nobody's any more
 
 
@@ -55,11 +56,12 @@ async def make_room(vm: VmTarget, names: set[str]) -> NotSent | None:
     names.update(view.name for view in views)
     for view in leftovers(views, vm):
         vm.pace.to_delete[view.name] = None
-    names -= await delete_deferred(vm, spare=0)
-    if len(names | vm.pace.to_delete.keys()) < MOST_RUN_COMMANDS:
+    deleted = await delete_deferred(vm, spare=0)
+    if len(names) < MOST_RUN_COMMANDS:
         return None
-    text = f"The VM has {len(names)} run commands, and {MOST_RUN_COMMANDS} are the most it can have."
-    return NotSent(Reason(NO_ROOM, text))
+    going = f"; {len(deleted)} old ones of ours are being deleted" if deleted else ""
+    text = f"The VM has {len(names)} run commands, and {MOST_RUN_COMMANDS} are the most it can have{going}."
+    return NotSent(Reason(NO_ROOM, text), _DELETION if deleted else None, only_this=True)
 
 
 async def _all(vm: VmTarget) -> list[RunCommandView]:

@@ -22,7 +22,7 @@ from afield.connectors.azure.shelf import Shelf
 from afield.connectors.azure.sight import Sight
 from afield.connectors.azure.target import VmTarget
 from afield.connectors.azure.view import RunCommandView, VmView, parse_run_command
-from afield.connectors.azure.wire import OutputBlobs, VmCommandSpec, build_run_command, same_name
+from afield.connectors.azure.wire import OutputBlobs, VmCommandSpec, build_run_command, over, same_name
 from afield.connectors.base import (
     Abilities,
     Accepted,
@@ -118,7 +118,8 @@ class AzureVmConnector(Connector[VmAddress, VmCommandSpec]):
     async def _start(self, spec: VmCommandSpec, vm: VmView, intent: Intent) -> Submission:
         if not self._shelf.mark_sent(intent.key):
             return Unknown(Reason("already_sent", f"A request for {intent.key} has left before."))
-        body = build_run_command(spec, vm, intent.key, self._blobs(intent.key))
+        protect = self._vm.address.protect_parameters
+        body = build_run_command(spec, vm, intent.key, self._blobs(intent.key), protect=protect)
         mark(self._vm.log, "attempt 1/1", intent)
         try:
             shown = parse_run_command(await self._vm.api.put_run_command(self._vm.address, intent.key, body))
@@ -153,7 +154,7 @@ class AzureVmConnector(Connector[VmAddress, VmCommandSpec]):
             view = await self._view(handle)
             if view is None:
                 return Cancellation.ASKED
-            if view.ended:
+            if over(view):
                 self._shelf.learn([view], frozenset({handle}))
                 return Cancellation.TOO_LATE
             self._vm.allow(CallKind.UPDATE)
@@ -182,7 +183,7 @@ class AzureVmConnector(Connector[VmAddress, VmCommandSpec]):
         if view is None:
             text = f"The run command {handle} is not there any more, and its result went with it."
             raise CollectError(Reason("output_gone", text), final=True)
-        if not view.ended and handle not in self._shelf.cancelled:
+        if not over(view) and handle not in self._shelf.cancelled:
             raise CollectError(Reason("not_ended", f"The run command {handle} is still {view.execution_word}."))
         return await gather(view, self._blobs(handle), sink, self._vm)
 

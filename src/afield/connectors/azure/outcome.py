@@ -28,7 +28,7 @@ def of_error(error: AzureError, what: str) -> Submission:
     """Refused, not sent, or unknown. Only what Azure turned away before it was accepted counts as not sent."""
     why = error.reason(what)
     if error.trouble in _NOT_SENT:
-        return NotSent(why, error.retry_after)
+        return NotSent(why, error.retry_after, only_this=error.trouble is Trouble.OVER_BUDGET)
     if error.trouble is Trouble.AWAY_FROM_HOME:
         return Refused(why)
     if error.trouble is not Trouble.ANSWERED or error.status >= 500 or error.status < 400:
@@ -43,7 +43,7 @@ def _turned_away(error: AzureError, why: Reason) -> Submission:
     if kind == "extensions_not_allowed":
         return Refused(Reason(kind, why.text))
     if error.status in {409, 412} or kind == NO_ROOM:
-        return NotSent(Reason(kind or "conflict", why.text), error.retry_after)
+        return NotSent(Reason(kind or "conflict", why.text), error.retry_after, only_this=True)
     if error.status == 408:
         return Unknown(why, error.retry_after)
     return Refused(why)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from afield.connectors.azure.view import RunCommandView
+from afield.connectors.azure.wire import over
 
 _MOST_KEYS = 2000
 
@@ -22,7 +23,7 @@ class Shelf:
     def learn(self, views: Iterable[RunCommandView], wanted: frozenset[str]) -> None:
         """Keep the ended ones among those wanted, the latest of them."""
         for view in views:
-            if view.ended and view.name in wanted:
+            if over(view) and view.name in wanted:
                 self.ended.pop(view.name, None)
                 self.ended[view.name] = view
         _trim(self.ended, self.most)

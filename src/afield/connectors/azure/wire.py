@@ -49,17 +49,19 @@ class OutputBlobs:
 # --------------------------------------------------------------------------------------- the request
 
 
-def build_run_command(spec: VmCommandSpec, vm: VmView, key: str, blobs: OutputBlobs | None = None) -> JsonObject:
-    """The body of the PUT that starts the attempt `key`."""
+def build_run_command(
+    spec: VmCommandSpec, vm: VmView, key: str, blobs: OutputBlobs | None = None, *, protect: bool = False
+) -> JsonObject:
+    """The body of the PUT that starts the attempt `key`. `protect` hides the values of the environment from readers of
+    the resource; that the handler makes variables of them, as of the others, is inferred from its source."""
     windows = vm.os_type is OsType.WINDOWS
     properties: JsonObject = {
         "source": {"script": powershell(spec) if windows else spec.script},
         "asyncExecution": True,  # else the operation lasts as long as the script, 90 minutes at most
         "timeoutInSeconds": math.ceil(spec.timeout_s),
     }
-    parameters = [] if windows else linux_parameters(spec)
-    if parameters:
-        properties["parameters"] = parameters
+    if not windows:
+        properties |= linux_parameters(spec, protect=protect)
     if spec.run_as is not None:
         properties["runAsUser"] = spec.run_as
     if blobs is not None:
@@ -67,10 +69,14 @@ def build_run_command(spec: VmCommandSpec, vm: VmView, key: str, blobs: OutputBl
     return {"location": vm.location, "tags": {TAG: key}, "properties": properties}
 
 
-def linux_parameters(spec: CommandSpec) -> list[JsonValue]:
+def linux_parameters(spec: CommandSpec, *, protect: bool) -> JsonObject:
     """Environment variables by name; arguments without one, quoted because the handler appends them unquoted."""
     named: list[JsonValue] = [{"name": name, "value": value} for name, value in spec.env.items()]
-    return named + [{"name": "", "value": shlex.quote(value)} for value in spec.arguments]
+    positional: list[JsonValue] = [{"name": "", "value": shlex.quote(value)} for value in spec.arguments]
+    lists: JsonObject = {"parameters": named + positional}
+    if protect:
+        lists = {"parameters": positional, "protectedParameters": named}
+    return {name: given for name, given in lists.items() if given}
 
 
 def powershell(spec: CommandSpec) -> str:
@@ -94,6 +100,8 @@ _LIVE = {
     ScriptState.PENDING: RemoteState.WAITING,
     ScriptState.RUNNING: RemoteState.RUNNING,
 }
+
+_BY_SIGNAL = 128  # bash adds the signal's number to this
 
 _HANDLER_CODES = {
     -100: "the script could not be downloaded",
@@ -127,18 +135,29 @@ def status_of(view: RunCommandView) -> str:
 
 def judged(view: RunCommandView) -> tuple[RemoteState, Reason | None]:
     """The state of the script, and why. An exit code says something only once the script has ended."""
-    if view.ended:
+    deleting = view.provisioning_state.lower() == "deleting"
+    if view.ended and not (deleting and _stopped(view)):
         return _ended(view)
-    if view.provisioning_state.lower() == "failed":
+    if deleting:
+        return RemoteState.RUNNING, None  # until it is gone
+    if view.provisioning_state.lower() == "failed" and view.execution_state is not ScriptState.RUNNING:
         text = clean(view.message) or "The platform could not deliver the script."
         return RemoteState.FAILED, Reason("provisioning_failed", text)
-    if view.provisioning_state.lower() == "deleting":
-        return RemoteState.RUNNING, None
     if view.execution_state in _LIVE:
         return _LIVE[view.execution_state], None
     if not view.execution_word or view.execution_word.lower() == "unknown":
         return RemoteState.WAITING, None  # accepted; the VM has not reported yet
     return RemoteState.UNKNOWN, None
+
+
+def over(view: RunCommandView) -> bool:
+    """Whether there is nothing more to come: the script has ended, or was never delivered."""
+    return judged(view)[0] not in {RemoteState.WAITING, RemoteState.RUNNING, RemoteState.UNKNOWN}
+
+
+def _stopped(view: RunCommandView) -> bool:
+    """Whether the script did not end by itself: a deletion kills it, and that is no result of its own."""
+    return not 0 <= (-1 if view.exit_code is None else view.exit_code) < _BY_SIGNAL
 
 
 def _ended(view: RunCommandView) -> tuple[RemoteState, Reason | None]:

@@ -42,7 +42,7 @@ create table afield.step (
     body         jsonb not null,
     primary key (session_id, number)
 );
-create index step_running on afield.step (execution_id) where state = 'running';
+create index step_running on afield.step (session_id) where state = 'running';
 create index step_waiting on afield.step (session_id) where state = 'waiting_approval';
 
 create table afield.session_rule (from_state text not null, to_state text not null, primary key (from_state, to_state));
@@ -64,7 +64,7 @@ create trigger step_changes_through_write_session
     when (old.state is distinct from new.state and current_setting('afield.gate', true) is distinct from 'open')
     execute function afield.refuse('the state of a step changes through afield.write_session only');
 
--- A session hears at once when an execution of it moves on.
+-- A session hears at once what is news to it of an execution: its handle, a reason, its end.
 create function afield.tell_session_v1() returns trigger language plpgsql as $$
 begin
     perform pg_notify('afield_session', new.labels ->> 'afield.session');
@@ -73,7 +73,8 @@ end $$;
 
 create trigger tells_its_session
     after update on afield.execution for each row
-    when ((old.state, old.output_state, old.reason_code) is distinct from (new.state, new.output_state, new.reason_code)
+    when ((old.handle, old.reason_code, old.reason_text, old.open)
+              is distinct from (new.handle, new.reason_code, new.reason_text, new.open)
           and new.labels ? 'afield.session')
     execute function afield.tell_session_v1();
 

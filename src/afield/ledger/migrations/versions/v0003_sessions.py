@@ -20,7 +20,7 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
-_PARTS = ("notes", "people", "machines", "tickets", "sessions")
+_PARTS = ("notes", "people", "machines", "tickets", "sessions", "runbooks")
 
 
 def upgrade() -> None:

@@ -1,0 +1,1 @@
+"""The http connector: one request to somebody's web service."""

@@ -1,0 +1,1 @@
+"""The local connector: scripts on the machine the worker runs on."""

@@ -1,0 +1,1 @@
+"""The postgres connector: one query in somebody's PostgreSQL database."""

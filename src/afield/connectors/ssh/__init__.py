@@ -1,0 +1,1 @@
+"""The ssh connector: scripts on a Linux machine, over ssh."""
