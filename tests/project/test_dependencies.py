@@ -49,6 +49,7 @@ def _undeclared(package: Path, declared: list[Requirement]) -> list[str]:
 def test_every_import_is_a_declared_dependency() -> None:
     assert _undeclared(SRC / "afield", [*_RUNTIME, *_EXTRAS["testing"], *_EXTRAS["azure"], *_EXTRAS["ssh"]]) == []
     assert _undeclared(SRC / "afield_sim", [*_RUNTIME, *_EXTRAS["sim"]]) == []
+    assert _undeclared(SRC / "afield_sandbox", []) == []
 
 
 def _locked(name: str) -> dict[str, list[str]]:

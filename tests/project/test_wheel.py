@@ -44,10 +44,11 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_everything_is_in_the_wheel(wheel: Path) -> None:
-    inside = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith(("afield/", "afield_sim/"))}
+    packages = ("afield", "afield_sandbox", "afield_sim")
+    inside = {name for name in zipfile.ZipFile(wheel).namelist() if name.partition("/")[0] in packages}
     source = {
         str(path.relative_to(ROOT / "src"))
-        for package in ("afield", "afield_sim")
+        for package in packages
         for path in (ROOT / "src" / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }

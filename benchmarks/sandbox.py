@@ -1,0 +1,209 @@
+"""What a jail costs: a warm Python run over a bare fork and over a bare cold interpreter, runs a second, memory.
+
+Beside it bubblewrap alone, with the same folders shown and nothing else held. All in turns, in one run, on one machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import statistics
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from afield_sandbox import JailSettings, Level, LocalJail, Submission, Verdict
+from benchmarks.harness import Json, arguments, deliver, machine, say
+
+PYTHON = str(Path(sys.base_prefix).resolve() / "bin" / "python3")
+CODE = "print(6 * 7)"
+HELLO = Submission.of("python", CODE)
+
+Once = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How often each is timed, and how many runs are made for the rate."""
+
+    timed: int = 200
+    rate: int = 600
+    peer_rate: int = 200
+    at_once: int = 8
+
+
+SMALL = Size(timed=10, rate=40, peer_rate=10)
+
+
+_FORKS = """
+import os, sys
+for _ in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    print(flush=True)
+"""
+
+
+@asynccontextmanager
+async def forking() -> AsyncIterator[Once]:
+    """A small warm interpreter that forks a child, which ends at once, whenever it is told to."""
+    process = await asyncio.create_subprocess_exec(
+        PYTHON, "-I", "-S", "-c", _FORKS, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    tell, told = process.stdin, process.stdout
+
+    async def once() -> None:
+        tell.write(b"\n")
+        await told.readline()
+
+    try:
+        yield once
+    finally:
+        tell.close()
+        await process.wait()
+
+
+def spawning(*command: str) -> Once:
+    """Start a program, wait for its end and its output."""
+
+    async def once() -> None:
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        await process.communicate()
+        if process.returncode != 0:
+            raise RuntimeError(f"{command[0]} ended with {process.returncode}")
+
+    return once
+
+
+def running(jail: LocalJail) -> Once:
+    """One warm run in the jail."""
+
+    async def once() -> None:
+        outcome = await jail.run(HELLO)
+        if outcome.verdict is not Verdict.OK:
+            raise RuntimeError(f"the jail said {outcome}")
+
+    return once
+
+
+def bubblewrapped() -> Once | None:
+    """A cold interpreter in bubblewrap: all namespaces, the same folders read-only. None where it is not installed."""
+    program = shutil.which("bwrap")
+    if program is None:
+        return None
+    shown = [path for path in ("/usr", "/lib", "/lib64", "/bin", sys.base_prefix) if Path(path).exists()]
+    binds = [part for path in shown for part in ("--ro-bind", path, path)]
+    rest = [
+        "--unshare-all",
+        "--die-with-parent",
+        "--new-session",
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+        "--tmpfs",
+        "/tmp",
+    ]
+    return spawning(program, *binds, *rest, PYTHON, "-I", "-S", "-c", CODE)
+
+
+async def timed(contestants: dict[str, Once], count: int, pause: float = 0.01) -> dict[str, list[float]]:
+    """Milliseconds of each, taken in turns; a pause in between, so that workers are waiting again."""
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(count):
+        for name, once in contestants.items():
+            started = time.perf_counter()
+            await once()
+            times[name].append(1000 * (time.perf_counter() - started))
+            await asyncio.sleep(pause)
+    return times
+
+
+async def rate(once: Once, count: int, at_once: int) -> float:
+    """Runs a second, so many at a time."""
+    left = iter(range(count))
+
+    async def some() -> None:
+        for _ in left:
+            await once()
+
+    started = time.perf_counter()
+    await asyncio.gather(*(some() for _ in range(at_once)))
+    return count / (time.perf_counter() - started)
+
+
+def worker_bytes(jail: LocalJail) -> int:
+    """Memory of one waiting worker and its init: pages that are shared are split among those who share them."""
+    assert jail.pool.nursery_pid is not None
+    tree = psutil.Process(jail.pool.nursery_pid).children(recursive=True)
+    workers = [process for process in tree if len(process.parents()) >= 4 and not process.children()]
+    inits = [parent for process in workers if (parent := process.parent()) is not None]
+    return sum(process.memory_full_info().pss for process in (*workers, *inits)) // max(1, len(workers))
+
+
+def summary(values: Sequence[float]) -> Json:
+    """Median and 95th percentile."""
+    ordered = sorted(values)
+    return {"p50_ms": round(statistics.median(ordered), 3), "p95_ms": round(ordered[int(0.95 * (len(ordered) - 1))], 3)}
+
+
+async def measure(size: Size) -> Json:
+    """Time everybody in turns, then each one's rate; the result."""
+    bubblewrap = bubblewrapped()
+    cold = spawning(PYTHON, "-c", "pass")
+    async with LocalJail(JailSettings(languages=("python",))) as full, forking() as fork_once:
+        groups = full.probe().level is Level.FULL
+        contestants: dict[str, Once] = {"fork": fork_once, "cold_python": cold, "jail": running(full)}
+        if bubblewrap:
+            contestants["bubblewrap"] = bubblewrap
+        await timed(contestants, 3)
+        say("timing, in turns")
+        times = {name: summary(values) for name, values in (await timed(contestants, size.timed)).items()}
+        memory = worker_bytes(full)
+        say("rates")
+        rates = {"jail": await rate(running(full), size.rate, size.at_once)}
+        rates["cold_python"] = await rate(cold, size.peer_rate, size.at_once)
+        if bubblewrap:
+            rates["bubblewrap"] = await rate(bubblewrap, size.peer_rate, size.at_once)
+    return result(times, rates, memory, control_groups=groups)
+
+
+def result(times: dict[str, Json], rates: dict[str, float], memory: int, *, control_groups: bool) -> Json:
+    """The figures and what they are to each other."""
+    jail, fork, cold = times["jail"], times["fork"], times["cold_python"]
+    peer = rates.get("bubblewrap")
+    over = round(jail["p50_ms"] - fork["p50_ms"], 3)
+    return {
+        "benchmark": "sandbox",
+        "machine": machine(),
+        "control_groups": control_groups,
+        "times": times,
+        "per_s": {name: round(value, 1) for name, value in rates.items()},
+        "p50_over_fork_ms": over,
+        "p95_over_fork_ms": round(jail["p95_ms"] - fork["p95_ms"], 3),
+        "p50_ratio_to_fork": round(jail["p50_ms"] / fork["p50_ms"], 2),
+        "p50_ratio_to_cold_python": round(jail["p50_ms"] / cold["p50_ms"], 3),
+        "rate_ratio_to_bubblewrap": round(rates["jail"] / peer, 2) if peer else None,
+        "memory_per_waiting_worker_mib": round(memory / 2**20, 2),
+        "aim_met": over <= 3 and (peer is None or rates["jail"] >= 3 * peer),
+    }
+
+
+def main() -> None:
+    options = arguments(__doc__ or "").parse_args()
+    deliver("sandbox", asyncio.run(measure(SMALL if options.small else Size())), options)
+
+
+if __name__ == "__main__":
+    main()

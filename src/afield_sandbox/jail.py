@@ -1,0 +1,257 @@
+"""The jail: submissions in, outcomes out."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Protocol, Self
+
+from afield_sandbox.errors import BadSubmissionError, TooWeakError, UnknownLanguageError, WorkerLostError
+from afield_sandbox.host import HostProtections, Level, look_around
+from afield_sandbox.keeper.cgroups import ControlGroups
+from afield_sandbox.keeper.pool import Pool
+from afield_sandbox.keeper.run import OnOutput, Run
+from afield_sandbox.languages import INTERPRETER, Language, find_languages
+from afield_sandbox.model import MIB, File, Limits, Outcome, Program, Stage, Submission
+from afield_sandbox.rootfs import plan_root
+from afield_sandbox.wire import Job, NurserySettings, Watch
+
+_KEPT_BYTES = 64 * MIB
+_WORKERS_LOST = 3
+_UNPRIVILEGED = (65534, 65534)
+
+
+class Jail(Protocol):
+    """What runs untrusted code."""
+
+    def probe(self) -> HostProtections:
+        """What this host allows."""
+        ...
+
+    def languages(self) -> tuple[Language, ...]:
+        """What can be run here."""
+        ...
+
+    async def compile(self, submission: Submission, on_output: OnOutput | None = None) -> Program:
+        """Make a submission ready to run many times."""
+        ...
+
+    async def run(
+        self, work: Submission | Program, on_output: OnOutput | None = None, *, stdin: bytes | None = None
+    ) -> Outcome:
+        """Run it once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class JailSettings:
+    """How a jail is set up.
+
+    `lanes`: how many workers wait, and how many runs go on at once; 0 for four for each processor. `minimum`: the
+    level below which nothing is run. `level`: the highest level to use. `languages`: only these, empty for all found.
+    `user`: uid and gid the jail has outside when it is started by root. `without` leaves out single protections
+    (seccomp, network), for tests that show what each is good for; never in earnest.
+    """
+
+    lanes: int = 0
+    minimum: Level = Level.NAMESPACES
+    level: Level = Level.FULL
+    languages: tuple[str, ...] = ()
+    scratch_bytes: int = 128 * MIB
+    scratch_files: int = 4096
+    max_waiting: int = 1000
+    patience_s: float = 30.0
+    user: tuple[int, int] = _UNPRIVILEGED
+    without: frozenset[str] = field(default_factory=frozenset)
+
+
+class LocalJail:
+    """A jail on this machine: `async with LocalJail() as jail: await jail.run(Submission.of("python", "print(1)"))`."""
+
+    def __init__(self, settings: JailSettings | None = None) -> None:
+        self._settings = settings or JailSettings()
+        self._languages: tuple[Language, ...] = ()
+        self._pool: Pool | None = None
+        self._protections: HostProtections | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def start(self) -> None:
+        """Find the languages, build the jail, keep workers waiting. Raises TooWeakError below the minimum."""
+        self._languages = await asyncio.to_thread(find_languages, self._settings.languages)
+        groups = await self._groups()
+        pool = await asyncio.to_thread(self._plan, groups)
+        problem = ""
+        try:
+            await pool.start()
+        except (TooWeakError, OSError, TimeoutError) as failed:
+            problem = str(failed) or "it did not start in time."
+            await pool.close()
+        self._protections = await asyncio.to_thread(look_around, groups, jail_error=problem)
+        try:
+            self._protections.require(max(self._settings.minimum, Level.NAMESPACES))
+        except TooWeakError:
+            await pool.close()
+            raise
+        self._pool = pool
+
+    async def _groups(self) -> ControlGroups:
+        if self._settings.level < Level.FULL:
+            return ControlGroups()
+        return await asyncio.to_thread(ControlGroups.find)
+
+    def _plan(self, groups: ControlGroups) -> Pool:
+        settings = self._settings
+        binds, links = plan_root([INTERPRETER, *(tree for language in self._languages for tree in language.trees)])
+        nursery = NurserySettings(
+            binds=binds,
+            links=links,
+            user=settings.user if os.geteuid() == 0 else None,
+            scratch_bytes=settings.scratch_bytes,
+            scratch_files=settings.scratch_files,
+            without=tuple(sorted(settings.without)),
+        )
+        lanes = settings.lanes or 4 * (os.cpu_count() or 1)
+        return Pool(nursery, groups, lanes=lanes, max_waiting=settings.max_waiting, patience_s=settings.patience_s)
+
+    async def close(self) -> None:
+        """End all runs, all workers, and the nursery; remove the control groups."""
+        if self._pool is not None:
+            await self._pool.close()
+
+    @property
+    def pool(self) -> Pool:
+        """The waiting workers. Raises RuntimeError before the jail is started."""
+        if self._pool is None:
+            raise RuntimeError("the jail is not started")
+        return self._pool
+
+    def probe(self) -> HostProtections:
+        """What this host allows, and the level in use. Raises RuntimeError before the jail is started."""
+        if self._protections is None:
+            raise RuntimeError("the jail is not started")
+        return self._protections
+
+    def languages(self) -> tuple[Language, ...]:
+        """What can be run here, with versions."""
+        return self._languages
+
+    def language(self, name: str) -> Language:
+        """A language by its name or alias. Raises UnknownLanguageError."""
+        for language in self._languages:
+            if name.lower() in (language.name, *language.aliases):
+                return language
+        known = ", ".join(language.name for language in self._languages)
+        raise UnknownLanguageError(f"There is no tool chain for {name!r} here.", hint=f"Known: {known}.")
+
+    async def compile(self, submission: Submission, on_output: OnOutput | None = None) -> Program:
+        """Make a submission ready to run many times; does nothing for languages that are not compiled.
+
+        Raises UnknownLanguageError, BusyError, ClosedError.
+        """
+        language = self.language(submission.language)
+        files = language.named(submission.files)
+        if language.compile is None:
+            return Program(submission, files)
+        command = language.compile(language.tool, files[0].name, tuple(file.name for file in files))
+        job = self._job(language, files, command, (), submission.compile_limits)
+        outcome = await _persist(lambda: self._started(job, Stage.COMPILE, b"", on_output, keep=_KEPT_BYTES))
+        kept = {file.name: file for file in files} | dict(outcome.files)
+        built = (files[0], *(file for name, file in kept.items() if name != files[0].name))
+        return Program(submission, built if outcome.ok else (), replace(outcome, files={}))
+
+    async def run(
+        self,
+        work: Submission | Program,
+        on_output: OnOutput | None = None,
+        *,
+        stdin: bytes | None = None,
+        args: tuple[str, ...] | None = None,
+        keep_bytes: int = 0,
+    ) -> Outcome:
+        """Run once, in a jail of its own; a submission is compiled first where its language needs that.
+
+        `stdin` and `args` replace those of the submission. `keep_bytes`: how much to keep of the files the run leaves.
+        When compiling fails, that outcome is the answer. Raises UnknownLanguageError, BusyError, ClosedError.
+        """
+        program = work if isinstance(work, Program) else await self.compile(work, on_output)
+        if program.compiled is not None and not program.ready:
+            return replace(program.compiled, compile=program.compiled)
+        outcome = await _persist(
+            lambda: self.started(program, on_output, stdin=stdin, args=args, keep_bytes=keep_bytes)
+        )
+        return replace(outcome, compile=program.compiled)
+
+    @asynccontextmanager
+    async def started(
+        self,
+        program: Program,
+        on_output: OnOutput | None = None,
+        *,
+        stdin: bytes | None = None,
+        args: tuple[str, ...] | None = None,
+        keep_bytes: int = 0,
+        interactive: bool = False,
+    ) -> AsyncIterator[Run]:
+        """A run to hold on to: write to it, signal it, stop it; `finish()` gives the outcome. For interactive use.
+
+        Raises BadSubmissionError for a program whose compilation failed.
+        """
+        if not program.ready:
+            raise BadSubmissionError("The program was not compiled.", hint="Look at its compilation's outcome.")
+        submission = program.submission
+        language = self.language(submission.language)
+        command = language.command(language.tool, program.files[0].name, submission.limits) if language.command else ()
+        given = submission.args if args is None else args
+        job = self._job(language, program.files, command, given, submission.limits)
+        entered = submission.stdin if stdin is None else stdin
+        async with self._started(job, Stage.RUN, entered, on_output, keep=keep_bytes, interactive=interactive) as run:
+            yield run
+
+    def _job(
+        self,
+        language: Language,
+        files: tuple[File, ...],
+        command: tuple[str, ...],
+        args: tuple[str, ...],
+        limits: Limits,
+    ) -> Job:
+        held_by_kernel = bool(self.probe().memory_cgroup)
+        return Job(
+            main=files[0].name,
+            args=args,
+            command=(*command, *args) if command else (),
+            environment=language.environment,
+            limits=limits,
+            address_space=not held_by_kernel and not language.reserves,
+            files=files,
+        )
+
+    @asynccontextmanager
+    async def _started(
+        self, job: Job, stage: Stage, stdin: bytes, on_output: OnOutput | None, *, keep: int, interactive: bool = False
+    ) -> AsyncIterator[Run]:
+        sampled = None if self.probe().memory_cgroup else job.limits.memory_bytes
+        watch = Watch(cpu_s=job.limits.cpu_s, memory_bytes=sampled, keep=keep)
+        async with self.pool.take() as cell:
+            yield Run(cell, job, watch, stage=stage, stdin=stdin, on_output=on_output, interactive=interactive)
+
+
+async def _persist(start: Callable[[], AbstractAsyncContextManager[Run]]) -> Outcome:
+    """Finish a run, in another worker when one was lost before it had started the program; never a second time."""
+    for _ in range(_WORKERS_LOST):
+        async with start() as run:
+            with suppress(WorkerLostError):
+                return await run.finish()
+    raise WorkerLostError(f"{_WORKERS_LOST} workers in turn were lost.", hint="Nothing of the submission ran.")
