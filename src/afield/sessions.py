@@ -19,7 +19,7 @@ Verb = Callable[[Session, Sequence[Step]], SessionChange]
 AnyStep = TypeVar("AnyStep", bound=NewStep)
 
 _MOST_TRIES = 20
-_MOST_STEPS = 20_000
+_MOST_STEPS = 2_000
 
 
 class SessionDesk:

@@ -7,6 +7,7 @@ when it is dead.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import itertools
 import json
 import os
@@ -14,6 +15,7 @@ import select
 import signal
 import sys
 from asyncio.subprocess import Process
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +25,9 @@ from typing import Any, Self
 class Nursery:
     """The parent's side."""
 
-    def __init__(self) -> None:
+    def __init__(self, victim: str = "crash_victim") -> None:
+        """`victim`: the module whose `live` a life is, beside this one."""
+        self._victim = victim
         self._process: Process | None = None
         self._numbers = itertools.count()
         self._born: dict[int, asyncio.Future[int]] = {}
@@ -32,7 +36,7 @@ class Nursery:
 
     async def __aenter__(self) -> Self:
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, __file__, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+            sys.executable, __file__, self._victim, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
         )
         self._reading = asyncio.create_task(self._read())
         return self
@@ -76,9 +80,7 @@ def _say(**words: Any) -> None:
     os.write(1, json.dumps(words).encode() + b"\n")
 
 
-def _bear(order: dict[str, Any]) -> int:
-    from crash_victim import live
-
+def _bear(live: Callable[..., None], order: dict[str, Any]) -> int:
     pid = os.fork()
     if pid:
         return pid
@@ -101,8 +103,7 @@ def _reap(lives: dict[int, int]) -> None:
 
 def main() -> None:
     """Bear and reap until the parent closes the pipe, and the last one is dead."""
-    import crash_victim  # noqa: F401 - imported once, for all
-
+    live = importlib.import_module(sys.argv[1]).live  # imported once, for all
     lives: dict[int, int] = {}
     waiting, pending = True, b""
     while waiting or lives:
@@ -112,7 +113,7 @@ def main() -> None:
             waiting = bool(read)
             *lines, pending = (pending + read).split(b"\n")
             for order in map(json.loads, lines):
-                pid = _bear(order)
+                pid = _bear(live, order)
                 lives[pid] = order["life"]
                 _say(life=order["life"], pid=pid)
         _reap(lives)

@@ -19,7 +19,8 @@ from afield.model.states import ExecutionState, OutputState
 SCHEDULES = 200
 AT_ONCE = 8
 INSTANCES = 4
-DRIVER_POINTS = [point for point in FaultPoint if point is not FaultPoint.DURING_REPAIR]  # a driver makes no repairs
+ELSEWHERE = {FaultPoint.DURING_REPAIR, *(point for point in FaultPoint if point.startswith("session"))}
+DRIVER_POINTS = [point for point in FaultPoint if point not in ELSEWHERE]  # those that a driver comes by
 
 
 @dataclass(frozen=True)

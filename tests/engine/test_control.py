@@ -183,6 +183,16 @@ def test_a_retry_with_another_command_is_asked_about_again() -> None:
     )  # fmt: skip
 
 
+def test_a_retry_can_take_the_rest_of_the_lane_to_another_target() -> None:
+    elsewhere = UUID(int=9)
+    made = failed()
+    does(made, control.retry, 2, target_id=elsewhere, onwards=True)
+    assert [made.steps[number].target_id == elsewhere for number in (1, 2, 3)] == [False, True, True]
+    made = failed()
+    does(made, control.retry, 2, target_id=elsewhere)
+    assert [made.steps[number].target_id == elsewhere for number in (1, 2, 3)] == [False, True, False]
+
+
 def test_a_refused_step_can_be_asked_about_again() -> None:
     made = world(step(1, rule=ONE_YES))
     does(made, control.approve, 1, False)

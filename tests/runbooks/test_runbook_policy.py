@@ -34,7 +34,7 @@ HARMLESS = [
     "systemctl restart app",
     "systemctl status sshd",
     "service app restart",
-    "kill -TERM \"$(cat run/app.pid)\"",
+    'kill -TERM "$(cat run/app.pid)"',
     "kill -0 1234",
     "pkill -f app-worker",
     "mkdir -p /var/lib/app/x && cp a b && mv a b && ln -s a b",
@@ -49,7 +49,7 @@ HARMLESS = [
     "bash script.sh",
     "bash -c 'ls -l'",
     "psql -c 'select count(*) from users'",
-    "psql -c \"update users set active = false where id = 1\"",
+    'psql -c "update users set active = false where id = 1"',
     "psql -c 'delete from users where id = 1'",
     "psql -c 'create table dropped (id int)'",
     "redis-cli GET key",
@@ -69,12 +69,12 @@ HARMLESS = [
     "python3 -c 'print(1)'",
     "python3 manage.py execute",
     "awk '{print $1}' file",
-    "for f in /var/log/app/*.log; do gzip \"$f\"; done",
-    "x=$(date +%s); echo \"$x\" > /var/lib/app/stamp",
-    "while read -r line; do echo \"$line\"; done < file",
+    'for f in /var/log/app/*.log; do gzip "$f"; done',
+    'x=$(date +%s); echo "$x" > /var/lib/app/stamp',
+    'while read -r line; do echo "$line"; done < file',
     "case $1 in start) echo start;; *) echo usage;; esac",
-    "set -euo pipefail\ntrap 'rm -f \"$tmp\"' EXIT\ntmp=$(mktemp)\ncat \"$tmp\"",
-    "\"$JAVA_HOME/bin/java\" -version",
+    'set -euo pipefail\ntrap \'rm -f "$tmp"\' EXIT\ntmp=$(mktemp)\ncat "$tmp"',
+    '"$JAVA_HOME/bin/java" -version',
     "exec 3> /var/lib/app/lock; flock -n 3",
     "shutdown -c",
     "apt-get install -y jq",
@@ -112,7 +112,7 @@ def test_environments_differ(command: str, dev: Verdict, staging: Verdict, prod:
 def test_the_strictest_match_decides_and_comes_first() -> None:
     judgement = judge("reboot; rm -rf /", E.PROD)
     assert judgement.verdict is V.BLOCKED
-    assert [match.pattern for match in judgement.matches][0] == "rm_everything"
+    assert judgement.matches[0].pattern == "rm_everything"
     assert {match.command for match in judgement.matches} == {"rm -rf /", "reboot"}
 
 

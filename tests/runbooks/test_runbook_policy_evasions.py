@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from afield.runbooks.model import Environment
-from afield.runbooks.policy import Verdict, judge
+from afield.runbooks.policy import Verdict, judge, judge_query
 
 PROD = Environment.PROD
 _ENCODED = base64.b64encode(b"rm -rf /").decode()
@@ -177,3 +177,11 @@ def test_endless_nesting_ends(piece: str) -> None:
 
 def test_what_cannot_be_followed_needs_a_person() -> None:
     assert judge("$(" * 20 + "ls" + ")" * 20, PROD).verdict is not Verdict.OK
+
+
+@pytest.mark.parametrize("text", ["x" * 60_000, "echo hello\n" * 5_000, "update t set a=1 " * 500, "( " * 30_000])
+def test_long_texts_take_no_long_time(text: str) -> None:
+    """Each of these took minutes with an expression that backtracks; the limit of the test is what fails then."""
+    judge(text, PROD)
+    judge_query(text, PROD)
+    assert judge_query("x " * 10_000, PROD).verdict is Verdict.NEEDS_APPROVAL

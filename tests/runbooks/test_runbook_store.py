@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from importlib import resources
 from uuid import UUID, uuid4
 
 import psycopg
@@ -47,19 +46,9 @@ def a_text(name: str = "disk-full", version: str = "1.0.0", **changes: str) -> s
 
 @pytest.fixture
 async def store(database_url: str) -> AsyncIterator[RunbookStore]:
-    _create_table(database_url)
     database = Database(database_url, size=4, patience=5)
     yield RunbookStore(database)
     await database.close()
-
-
-def _create_table(url: str) -> None:
-    """For as long as the migration does not do it."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        there = connection.execute("select to_regclass('afield.runbook')").fetchone()
-        if there == (None,):
-            folder = resources.files("afield.ledger.migrations") / "sql"
-            connection.execute((folder / "0003_runbooks.sql").read_bytes())
 
 
 async def test_a_draft_may_change_and_keeps_its_revision(store: RunbookStore, tenant_id: UUID) -> None:

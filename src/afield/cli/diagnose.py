@@ -58,3 +58,15 @@ def diagnose_execution(
         return await diagnoses.of_execution(kernel, await kernel.ledger.execution(execution_id, DEFAULT_TENANT))
 
     finish(with_kernel(work), json)
+
+
+@diagnose.command("session")
+def diagnose_session(
+    session: Annotated[int, typer.Argument(metavar="ID", help="A session's number.")], json: JsonFlag = False
+) -> None:
+    """Why a session is where it is, what happens next, and the ladder of the execution it waits for."""
+
+    async def work(kernel: Kernel) -> Diagnosis:
+        return await diagnoses.of_session(kernel, session, DEFAULT_TENANT)
+
+    finish(with_kernel(work), json)

@@ -18,6 +18,8 @@ from afield.cli.people import people
 from afield.cli.processes import database, up, web, worker
 from afield.cli.reconcile import find, reconcile
 from afield.cli.run import Exit, err, out, set_json
+from afield.cli.runbook import runbook
+from afield.cli.session import session
 from afield.cli.targets import credentials, targets
 from afield.cli.tickets import tickets, webhooks
 from afield.config import LogFormat
@@ -37,6 +39,8 @@ app.add_typer(diagnose, name="diagnose")
 app.add_typer(accounts, name="accounts")
 app.add_typer(tickets, name="tickets")
 app.add_typer(webhooks, name="webhooks")
+app.add_typer(runbook, name="runbook")
+app.add_typer(session, name="session")
 app.add_typer(people, name="people")
 app.add_typer(database, name="db")
 executions.command("find")(find)

@@ -26,7 +26,7 @@ _WIDE = 1000
 def _console(*, stderr: bool) -> Console:
     """Prints text as it is, never as markup. What is piped elsewhere is not wrapped: a row stays a line."""
     terminal = (sys.stderr if stderr else sys.stdout).isatty()
-    return Console(stderr=stderr, markup=False, highlight=False, width=None if terminal else _WIDE)
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False, width=None if terminal else _WIDE)
 
 
 out = _console(stderr=False)

@@ -225,6 +225,15 @@ class Output:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Peek:
+    """The end of what a running execution has printed, and when the remote was asked."""
+
+    stdout: str
+    stderr: str
+    taken_at: datetime
+
+
 class CollectError(Exception):
     """The output could not be had. `final` says that asking again is useless."""
 
@@ -412,6 +421,11 @@ class Connector(ABC, Generic[AddressT, SpecT]):
     @abstractmethod
     async def collect(self, handle: str, sink: Sink) -> Output:
         """Bring the output of a finished execution into the sink. Raises CollectError."""
+
+    async def peek(self, handle: str) -> Peek | None:
+        """What a running execution has printed so far; None where the remote does not show it, or not now. Reads only,
+        and costs a call: for people who watch, never for deciding."""
+        return None
 
     async def retire(self, intent: Intent) -> bool:
         """Make sure that the attempt can no longer start, if the remote has a way; called before a resubmission.

@@ -69,7 +69,7 @@ def _words(state: SessionState | StepState) -> str:
 
 
 def _named(step: Step) -> str:
-    lane = f" of lane {step.lane + 1}" if step.lane else ""
+    lane = f" of lane {step.lane}" if step.lane else ""
     return f"Step {step.number}{lane} ({step.name})"
 
 

@@ -31,6 +31,7 @@ from afield.model.session import (
     SessionChange,
     SessionState,
     Step,
+    StepKind,
     StepState,
     Work,
 )
@@ -254,12 +255,16 @@ def retry(
     lanes: Collection[int] | None = None,
     target_id: UUID | None = None,
     work: Work | None = None,
+    onwards: bool = False,
     by: str,
     note: str = "",
     now: datetime,
 ) -> SessionChange:
     """Run a failed step again, and what was left out behind it. Without a number: in every lane that failed, was
-    rolled back or never began because others failed, or in those of them that `lanes` names."""
+    rolled back or never began because others failed, or in those of them that `lanes` names.
+
+    `target_id` is where the step runs from now on; with `onwards`, everything behind it in its lane too.
+    """
     if number is None and (work is not None or target_id is not None):
         raise InvalidInputError("Other work or another target is for one step.", hint="Name the step's number.")
     if number is not None and lanes is not None:
@@ -268,9 +273,23 @@ def retry(
     again = _retried_lanes(session, steps, lanes) if number is None else _retried_step(session, steps, number)
     if number is not None:
         again = [rewritten(step, work, target_id) if step.number == number else step for step in again]
+        if onwards and target_id is not None:
+            again = _moved(steps, again, number, target_id)
     what = f"step {number}" if number is not None else f"lane {', '.join(sorted({str(s.lane) for s in again}))}"
     said = noted("retried", by, f"tries {what} again", note)
     return changed(_taken_up(session, again), again, by=by, now=now, note=said)
+
+
+def _moved(steps: Sequence[Step], again: Sequence[Step], number: int, target_id: UUID) -> list[Step]:
+    """The steps of the lane behind the numbered one, as far as they are still to come, at another target too."""
+    after = {step.number: step for step in steps} | {step.number: step for step in again}
+    lane = after[number].lane
+    moved = {
+        step.number: rewritten(step, None, target_id)
+        for step in after.values()
+        if step.lane == lane and step.number > number and step.state is _T.PENDING and step.kind is StepKind.RUN
+    }
+    return list(({step.number: step for step in again} | moved).values())
 
 
 def _retried_lanes(session: Session, steps: Sequence[Step], lanes: Collection[int] | None) -> list[Step]:

@@ -53,6 +53,7 @@ class Driver:
         clock: Clock,
         stop: asyncio.Event,
         grace: timedelta,
+        linger: timedelta,
     ) -> None:
         limits = connector.abilities.limits.overridden(target.settings)
         self.turn = Turn(
@@ -70,6 +71,7 @@ class Driver:
         )
         self.clock = clock
         self.grace = grace
+        self.linger = linger
         self.wake = asyncio.Event()
         self._tasks: dict[asyncio.Task[None], frozenset[UUID]] = {}
         self._looking: asyncio.Task[None] | None = None
@@ -103,9 +105,18 @@ class Driver:
                 return Outcome.STOPPED
             rows, planned = await self._think()
             if not rows and not self._tasks:
+                if await self._more():
+                    continue
                 return Outcome.DONE
             self._start(planned.actions)
             await self._rest(planned)
+
+    async def _more(self) -> bool:
+        """Stay for a moment after the last row: a session's next step follows at once, and would have to wait until
+        the queue lets another driver begin."""
+        if self.linger:
+            await self.clock.wait(self.wake, self.clock.now() + self.linger)
+        return self.wake.is_set()
 
     async def _think(self) -> tuple[list[Tracked], Plan]:
         """Load and plan. The rows are loaded after `busy` was read: a row whose action ends in between is seen
@@ -262,10 +273,11 @@ async def drive(
     clock: Clock,
     stop: asyncio.Event,
     grace: timedelta = timedelta(seconds=8),
+    linger: timedelta = timedelta(0),
 ) -> Outcome:
-    """Take the target and drive it. See `Driver`."""
+    """Take the target and drive it. See `Driver`. `linger`: how long to wait for more once nothing is outstanding."""
     target = await ledger.take(target_id, driver, clock.now())
-    turn = Driver(ledger, connector, artifacts, target, clock=clock, stop=stop, grace=grace)
+    turn = Driver(ledger, connector, artifacts, target, clock=clock, stop=stop, grace=grace, linger=linger)
     log.info("driver.started", target_id=str(target_id), target=target.name, epoch=target.epoch, driver=driver)
     outcome = await turn.run()
     log.info("driver.ended", target_id=str(target_id), target=target.name, epoch=target.epoch, outcome=outcome)

@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 _DATABASE_AWAY = (ConnectorException, psycopg.OperationalError, psycopg.InterfaceError, UnavailableError, OSError)
 _PAUSE_AFTER_ERROR = 1.0
+_LINGER = timedelta(milliseconds=300)  # at a target where nothing is left to do
 _SESSION_SWEEP = 5.0  # seconds; a session that waits for a time is thought about so late at most
 
 
@@ -182,6 +183,7 @@ class Worker:
             clock=self._clock,
             stop=self._stop,
             grace=self._settings.grace,
+            linger=_LINGER,
         )
 
     # ------------------------------------------------------------------ sweeping

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 from uuid import UUID
-
-import orjson
 
 from afield.ledger.encode import encode_cleaned, encode_json
 from afield.model.execution import Reason
@@ -117,8 +116,13 @@ def _rule(body: dict[str, Any]) -> ApprovalRule:
     return ApprovalRule(
         needed=body["needed"],
         other_than_starter=body["other_than_starter"],
-        valid_for=timedelta(seconds=body["valid_for_s"]),
+        valid_for=_duration(body["valid_for_s"]),
     )
+
+
+def _duration(seconds: float) -> timedelta:
+    """The longest there is stands for every longer one: as a number it was rounded up."""
+    return timedelta.max if seconds >= timedelta.max.total_seconds() else timedelta(seconds=seconds)
 
 
 def _undo(body: dict[str, Any]) -> Undo:
@@ -184,7 +188,8 @@ def steps_json(steps: tuple[Step, ...]) -> str:
 
 
 def new_steps_json(steps: tuple[NewStep, ...]) -> str:
-    """Steps for `create_session_v1`, numbered by their place."""
+    """Steps for `create_session_v1`, numbered by their place. Raises InvalidInputError for text that no database
+    can hold: what people approve and what runs must be what was asked for."""
     items: list[JsonValue] = [
         {
             "number": number,
@@ -193,7 +198,7 @@ def new_steps_json(steps: tuple[NewStep, ...]) -> str:
         }
         for number, new in enumerate(steps, 1)
     ]
-    return encode_cleaned({"items": items})
+    return encode_json({"items": items}, "session's steps")
 
 
 def numbered(new: NewStep, number: int) -> Step:
@@ -249,7 +254,7 @@ def fingerprint(new: NewSession) -> str:
         new.error_budget,
         [[plan_json(step), _id_json(step.target_id)] for step in new.steps],
     ]
-    return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 def _id_json(identity: UUID | None) -> str | None:

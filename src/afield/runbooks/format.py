@@ -118,7 +118,7 @@ def _broken_yaml(error: Exception, block: Block) -> Problem:
 
 
 def _validated(source: Source) -> Parsed:
-    problems = [_flaw(source, flaw) for flaw in source.tree.flaws()] if source.tree.root is not None else []
+    problems = [_flaw(source, flaw) for flaw in source.tree.flaws()]
     if not isinstance(source.tree.data, dict):
         message = "The YAML block is not a mapping of field names to values."
         wrong = Problem(source.first_line + 1, 1, Level.ERROR, "not_a_mapping", message, "Begin with `runbook_id:`.")

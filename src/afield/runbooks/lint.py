@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from afield.model.session import OnFail, Phase
 from afield.runbooks.command_lint import command_problems
 from afield.runbooks.format import Parsed, Source, parse
-from afield.runbooks.inputs import WrongValueError, check, env_name
+from afield.runbooks.inputs import PREFIX, WrongValueError, check, env_name
 from afield.runbooks.model import (
     LIST_OF,
     AnyStep,
@@ -30,7 +30,7 @@ from afield.runbooks.placeholders import PLACEHOLDER, Spot
 from afield.runbooks.policy import Verdict, judge_work
 from afield.runbooks.problems import Level, Path, Problem
 from afield.runbooks.render import instead, why_not
-from afield.runbooks.slots import Slot, shell_of, slots, uses_of
+from afield.runbooks.slots import Slot, SlotKind, shell_of, slots, uses_of
 from afield.runbooks.writes import first_write
 
 
@@ -81,14 +81,12 @@ def _rest(problem: Problem) -> tuple[Level, str, str, str, str]:
 
 def _inputs(runbook: Runbook, source: Source) -> Iterator[Problem]:
     names = Counter(each.name for each in runbook.inputs)
-    texts = "\n".join(slot.text for slot in _slots(runbook))
-    filled = {match[1] for match in PLACEHOLDER.finditer(texts)}
-    words = set(re.findall(r"\w+", texts))
+    used = _used_names(runbook)
     for place, each in enumerate(runbook.inputs):
         path: Path = ("inputs", place)
         if names[each.name] > 1:
             yield source.problem(Level.ERROR, "duplicate_input", f"There are two inputs {each.name!r}.", path)
-        if each.name not in filled and not {each.name, env_name(each.name)} & words:
+        if not {each.name, env_name(each.name)} & used:
             message = f"The input {each.name!r} is never used."
             hint = f'Use {{{{ {each.name} }}}} or "${env_name(each.name)}", or take it out.'
             yield source.problem(Level.WARNING, "unused_input", message, path, hint)
@@ -101,6 +99,14 @@ def _inputs(runbook: Runbook, source: Source) -> Iterator[Problem]:
             except WrongValueError as error:
                 message = f"The default of {each.name!r} {error}."
                 yield source.problem(Level.ERROR, "bad_default", message, (*path, "default"))
+
+
+def _used_names(runbook: Runbook) -> set[str]:
+    """Names in placeholders, variables of commands, and words of commands that can only be an input's variable."""
+    texts = [slot.text for slot in _slots(runbook)]
+    commands = "\n".join(slot.text for slot in _slots(runbook) if slot.kind in {SlotKind.BASH, SlotKind.POWERSHELL})
+    filled = {match[1] for match in PLACEHOLDER.finditer("\n".join(texts))}
+    return filled | set(re.findall(r"\$\{?(\w+)", commands)) | set(re.findall(rf"\b{PREFIX}\w+", commands))
 
 
 def _compiles(expression: str) -> bool:

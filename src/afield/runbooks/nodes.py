@@ -55,12 +55,16 @@ class Tree:
             self.root: Node | None = loader.get_single_node()
             if self.root is not None:
                 _measure(self.root, {}, set())
+            self._flaws = list(self._find_flaws())  # before merge keys are written out, which repeats keys
             self.data: Any = loader.construct_document(self.root) if self.root is not None else None
         finally:
             loader.dispose()
 
-    def flaws(self) -> Iterator[Flaw]:
+    def flaws(self) -> list[Flaw]:
         """Everything in it that a runbook must not hold."""
+        return self._flaws
+
+    def _find_flaws(self) -> Iterator[Flaw]:
         seen: set[int] = set()
         waiting = [] if self.root is None else [self.root]
         while waiting:
@@ -115,7 +119,7 @@ def _children(node: Node) -> list[Node]:
 
 def _child(node: Node, part: str | int) -> tuple[Node, Node] | None:
     if isinstance(node, MappingNode):
-        return next(((key, value) for key, value in node.value if key.value == part), None)
+        return next(((key, value) for key, value in reversed(node.value) if key.value == part), None)
     if isinstance(node, SequenceNode) and isinstance(part, int) and part < len(node.value):
         return node.value[part], node.value[part]
     return None

@@ -51,11 +51,12 @@ _DISK = r"/dev/(?:sd|hd|vd|xvd|nvme|mmcblk|mapper/|dm-|md|disk/|mem|kmem|port)\S
 _SHELL = r"(?:ba|da|a|z|k|fi)?sh|python|perl|ruby|node|php"
 _REMOTE = r"(?:curl|wget|fetch|aria2c|nc|ncat|socat|http|lynx)"
 _SQL = (
-    r"(?i:(?:^|.*[\s\"';(])(?:drop\s+(?:table|database|schema|view|index|role|user|column|owned)\b"
+    r"(?i:(?:.*[\s\"';(])?(?:drop\s+(?:table|database|schema|view|index|role|user|column|owned)\b"
     r"|truncate\s+(?:table\s+)?[\w\".`]|alter\s+table\s+\S+\s+drop\b))"
 )
 _SQL_ALL_ROWS = (
-    r"(?i:.*\b(?:delete\s+from\s+[\w\".`]+|update\s+[\w\".`]+\s+set\s+(?:(?!\bwhere\b)[^;])*)\s*(?:;|$|[\"']))"
+    r"(?i:.*\b(?:delete\s+from\s+[\w\".`]+"
+    r"|update\s+[\w\".`]+\s+set\s+(?:(?!\b(?:where|update)\b)[^;])*)\s*(?:;|$|[\"']))"
 )
 _CLIENT = r"^(?:psql|mysql|mariadb|sqlite3|sqlcmd|sqlplus|clickhouse-client|cqlsh|mongo|mongosh|redis-cli|duckdb) "
 
@@ -316,15 +317,15 @@ TEXTS = (
         "fork_bomb",
         "BBB",
         "It starts processes until the machine stands still.",
-        r"([\w:.]+)\(\)\{\1\|\1&\};?",
+        r"(?<![\w:.])([\w:.]{1,64})\(\)\{\1\|\1&\};?",
     ),
 )
 """Matched against the whole script without its blanks."""
 
 STATEMENTS = (
-    _pattern("sql_drop", "AAB", "It removes tables, columns or whole databases.", _SQL),
-    _pattern("sql_all_rows", "AAA", "It changes every row: there is no WHERE.", _SQL_ALL_ROWS),
-    _pattern("sql_shutdown", "AAB", "It ends sessions or the server.", r"(?i).*\b(?:pg_terminate_backend|shutdown)\b"),
+    _pattern("sql_drop", "AAB", "It removes tables, columns or whole databases.", rf"^{_SQL}"),
+    _pattern("sql_all_rows", "AAA", "It changes every row: there is no WHERE.", rf"^{_SQL_ALL_ROWS}"),
+    _pattern("sql_shutdown", "AAB", "It ends sessions or the server.", r"(?i)^.*\b(?:pg_terminate_backend|shutdown)\b"),
 )
 """Matched against each statement of a query, on one line, without comments."""
 
@@ -333,36 +334,41 @@ POWERSHELL = (
         "disk_format",
         "ABB",
         "It formats a disk.",
-        r"(?i).*\b(?:Format-Volume|Clear-Disk|Remove-Partition|format [a-z]:)",
+        r"(?i)^.*\b(?:Format-Volume|Clear-Disk|Remove-Partition|format [a-z]:)",
     ),
     _pattern(
         "rm_system",
         "ABB",
         "It removes a drive's root or a folder of Windows.",
-        r"(?i).*\b(?:Remove-Item|rm|del|rd|rmdir|ri|erase)\b.*[\"' ](?:[a-z]:[\\/]?\*?|\$env:System\w+\S*"
+        r"(?i)^.*\b(?:Remove-Item|rm|del|rd|rmdir|ri|erase)\b.*[\"' ](?:[a-z]:[\\/]?\*?|\$env:System\w+\S*"
         r"|[a-z]:[\\/]Windows\S*)[\"']?(?: |$)",
     ),
     _pattern(
         "rm_recursive",
         "AAA",
         "It removes a whole folder.",
-        r"(?i).*\b(?:Remove-Item|rm|ri|del|rd|rmdir)\b.* [-/](?:r\w*|s)\b",
+        r"(?i)^.*\b(?:Remove-Item|rm|ri|del|rd|rmdir)\b.* [-/](?:r\w*|s)\b",
     ),
-    _pattern("power_off", "AAA", "The machine stops or restarts.", r"(?i).*\b(?:(?:Stop|Restart)-Computer|shutdown)\b"),
+    _pattern(
+        "power_off", "AAA", "The machine stops or restarts.", r"(?i)^.*\b(?:(?:Stop|Restart)-Computer|shutdown)\b"
+    ),
     _pattern(
         "computed_code",
         "AAA",
         "It runs a text as code.",
-        r"(?i).*(?:\bInvoke-Expression\b|\biex\b|-enc\w* |FromBase64String)",
+        r"(?i)^.*(?:\bInvoke-Expression\b|\biex\b|-enc\w* |FromBase64String)",
     ),
     _pattern(
-        "accounts", "AAA", "It takes away an account.", r"(?i).*\b(?:Remove-(?:Local|AD)User|Disable-(?:Local|AD)\w+)\b"
+        "accounts",
+        "AAA",
+        "It takes away an account.",
+        r"(?i)^.*\b(?:Remove-(?:Local|AD)User|Disable-(?:Local|AD)\w+)\b",
     ),
     _pattern(
-        "data", "AAB", "It removes a database or a virtual machine.", r"(?i).*\b(?:Remove-(?:Az|Sql|VM)\w*|Drop-\w+)\b"
+        "data", "AAB", "It removes a database or a virtual machine.", r"(?i)^.*\b(?:Remove-(?:Az|Sql|VM)\w*|Drop-\w+)\b"
     ),
     _pattern(
-        "firewall", "AAB", "It opens the machine's network.", r"(?i).*\bnetsh\b.*\b(?:off|reset)\b|.*-Enabled +False"
+        "firewall", "AAB", "It opens the machine's network.", r"(?i)^.*\bnetsh\b.*\b(?:off|reset)\b|^.*-Enabled +False"
     ),
 )
 """Matched against each line of a PowerShell script; it is not unfolded, so this is coarse."""

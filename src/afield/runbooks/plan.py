@@ -235,7 +235,7 @@ def _http(request: render.RenderedHttp) -> tuple[JsonObject, str]:
     if isinstance(request.body, str):
         spec["body"] = request.body
     elif request.body is not None:
-        spec["json"] = request.body
+        spec["json_body"] = request.body
     return spec, f"{request.method} {request.url}"
 
 

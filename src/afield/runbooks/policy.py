@@ -13,7 +13,7 @@ from afield.runbooks import patterns, render
 from afield.runbooks.inputs import Bound
 from afield.runbooks.model import AnyRollback, AnyWork, CommandWork, Environment, QueryWork, Shell
 from afield.runbooks.patterns import Pattern, Verdict
-from afield.runbooks.unfold import unfold
+from afield.runbooks.unfold import MOST_LINE, unfold
 
 __all__ = ["Judgement", "PolicyMatch", "Verdict", "judge", "judge_query", "judge_work"]
 
@@ -46,20 +46,20 @@ def judge(
 ) -> Judgement:
     """Judge a script; `known` are environment variables it will get."""
     if shell is Shell.POWERSHELL:
-        return _judgement(_matches(patterns.POWERSHELL, command.split("\n"), env))
+        return _judgement(_lines_judged(patterns.POWERSHELL, command.split("\n"), env))
     unfolded = unfold(command, known or {})
     found = _matches(patterns.COMMANDS, unfolded.lines, env)
     found += _matches(patterns.TEXTS, ["".join(command.split())], env)
     if unfolded.gave_up:
-        why = "It nests deeper, or holds more commands, than can be followed."
-        found.append(PolicyMatch("too_intricate", Verdict.NEEDS_APPROVAL, why, command[:MOST_SHOWN]))
+        found.append(_not_followed(command))
     return _judgement(found)
 
 
 def judge_query(statements: str, env: Environment) -> Judgement:
     """Judge SQL."""
     bare = _SQL_TEXT.sub("''", _SQL_COMMENT.sub(" ", statements))
-    return _judgement(_matches(patterns.STATEMENTS, [" ".join(each.split()) for each in bare.split(";")], env))
+    lines = [" ".join(each.split()) for each in bare.split(";")]
+    return _judgement(_lines_judged(patterns.STATEMENTS, lines, env))
 
 
 def judge_work(
@@ -78,6 +78,16 @@ def judge_work(
         return Judgement()
     why = "It asks another system to remove something."
     return _judgement([PolicyMatch("http_delete", Verdict.NEEDS_APPROVAL, why, f"DELETE {work.url}"[:MOST_SHOWN])])
+
+
+def _lines_judged(known: Iterable[Pattern], lines: list[str], env: Environment) -> list[PolicyMatch]:
+    found = _matches(known, [line[:MOST_LINE] for line in lines], env)
+    return found + [_not_followed(line) for line in lines if len(line) > MOST_LINE]
+
+
+def _not_followed(text: str) -> PolicyMatch:
+    why = "It nests deeper, is longer, or holds more commands, than can be followed."
+    return PolicyMatch("too_intricate", Verdict.NEEDS_APPROVAL, why, text[:MOST_SHOWN])
 
 
 def _matches(known: Iterable[Pattern], lines: list[str], env: Environment) -> list[PolicyMatch]:

@@ -160,7 +160,7 @@ async def test_an_end_of_its_own_leaves_what_the_script_started(
 async def test_a_keeper_that_was_killed_is_told_from_a_script_that_was(
     connector: AnyConnector, harness: RunnerHarness
 ) -> None:
-    intent = new_intent({"script": "echo ready; exec sleep 600"})
+    intent = new_intent({"script": "echo ready; exec sleep 600", "timeout_s": 20})
     await connector.submit(intent)
     folder = harness.folder / "run" / intent.key
     await _says(folder / "stdout", "ready")
@@ -177,7 +177,7 @@ async def test_a_keeper_that_was_killed_is_told_from_a_script_that_was(
 
 
 async def test_an_unkept_script_can_be_cancelled(connector: AnyConnector, harness: RunnerHarness) -> None:
-    intent = new_intent({"script": "echo ready; exec sleep 600"})
+    intent = new_intent({"script": "echo ready; exec sleep 600", "timeout_s": 20})
     await connector.submit(intent)
     folder = harness.folder / "run" / intent.key
     await _says(folder / "stdout", "ready")
@@ -188,7 +188,7 @@ async def test_an_unkept_script_can_be_cancelled(connector: AnyConnector, harnes
 
 
 async def test_another_boot_means_that_nothing_of_it_runs(connector: AnyConnector, harness: RunnerHarness) -> None:
-    intent = new_intent({"script": "echo ready; exec sleep 600"})
+    intent = new_intent({"script": "echo ready; exec sleep 600", "timeout_s": 20})
     await connector.submit(intent)
     verdict = harness.folder / "run" / intent.key / "verdict"
     words = verdict.read_text().split()

@@ -36,6 +36,7 @@ from afield.connectors.base import (
     LookQuery,
     Match,
     Output,
+    Peek,
     Refused,
     Sink,
     Snapshot,
@@ -172,6 +173,14 @@ class AzureVmConnector(Connector[VmAddress, VmCommandSpec]):
         found = await self._vm.api.get_run_command(self._vm.address, name)
         view = None if found is None else parse_run_command(found)
         return view if view is not None and same_name(view.name, name) else None
+
+    async def peek(self, handle: str) -> Peek | None:
+        taken_at = self._vm.clock.now()
+        try:
+            view = await self._view(handle)
+        except AzureError:
+            return None
+        return Peek(view.output, view.error, taken_at) if view else None
 
     async def collect(self, handle: str, sink: Sink) -> Output:
         view = self._shelf.last_word(handle)

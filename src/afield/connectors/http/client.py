@@ -22,10 +22,11 @@ _MOST_PATIENCE = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """There is none. `sent` tells whether the request may have arrived."""
+    """There is none. The request may have arrived, unless it was certainly not `sent`."""
 
     text: str
-    sent: bool
+    sent: bool = True
+    too_late: bool = False  # it was waited for until its time was over
 
 
 class HttpClient:
@@ -39,6 +40,8 @@ class HttpClient:
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(sock_connect=_CONNECT_S),
         )
+        # aiohttp would send GET, PUT and DELETE a second time when a connection breaks, and not say so.
+        self._session._retry_connection = False
 
     async def close(self) -> None:
         await self._session.close()
@@ -63,9 +66,9 @@ class HttpClient:
         except aiohttp.InvalidURL:
             return NoAnswer(f"{self._base} is not a URL that can be called", sent=False)
         except TimeoutError:
-            return NoAnswer(f"no answer within {spec.timeout_s:g} s", sent=True)
+            return NoAnswer(f"no answer within {spec.timeout_s:g} s", too_late=True)
         except (aiohttp.ClientError, OSError) as error:
-            return NoAnswer(f"the connection was lost ({type(error).__name__})", sent=True)
+            return NoAnswer(f"the connection was lost ({type(error).__name__})")
         kept: JsonObject = dict(response.headers)
         return Answer(
             status=response.status, headers=few_headers(kept), body=body[:MOST_BODY], cut=len(body) > MOST_BODY

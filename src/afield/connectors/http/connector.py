@@ -98,13 +98,13 @@ class HttpConnector(Connector[HttpAddress, HttpSpec]):
         return await self._told(intent, spec, kept, answer)
 
     def _known_already(self, key: str, kept: Remembered) -> Submission:
-        if kept.answer is not None:
+        if kept.over:
             return Accepted(key)
         return Unknown(Reason("answer_lost", f"{kept.request} had left before, and no answer came."))
 
     async def _told(self, intent: Intent, spec: HttpSpec, kept: Remembered, answer: Answer | NoAnswer) -> Submission:
         if isinstance(answer, NoAnswer):
-            return await self._no_answer(intent, spec, answer)
+            return await self._no_answer(intent.key, spec, kept, answer)
         if answer.status == 429 and not spec.expects(429):
             await self._context.notes.drop(intent.key)
             wait = patience(answer.headers.get("Retry-After"), self._context.clock.now())
@@ -118,16 +118,19 @@ class HttpConnector(Connector[HttpAddress, HttpSpec]):
         await self._keep(intent.key, kept.answered(judged(answer, spec)))
         return Accepted(intent.key)
 
-    async def _no_answer(self, intent: Intent, spec: HttpSpec, answer: NoAnswer) -> Submission:
-        """A request that may be repeated is: it was not done, or doing it again changes nothing."""
-        if not answer.sent or spec.repeatable:
-            await self._context.notes.drop(intent.key)
+    async def _no_answer(self, key: str, spec: HttpSpec, kept: Remembered, answer: NoAnswer) -> Submission:
+        """Nobody can be asked what became of it, except where that makes no difference: see `HttpSpec.repeatable`."""
         if not answer.sent:
+            await self._context.notes.drop(key)
             return NotSent(Reason("no_connection", f"Nothing was sent: {answer.text}."))
-        log.info("http.no_answer", attempt_key=intent.key, method=spec.method, why=answer.text)
-        if spec.repeatable:
-            return NotSent(Reason("no_answer", f"It may be sent again without harm: {answer.text}."))
-        return Unknown(Reason("no_answer", f"It may have been carried out: {answer.text}."))
+        log.info("http.no_answer", attempt_key=key, method=spec.method, why=answer.text)
+        if not spec.repeatable:
+            return Unknown(Reason("no_answer", f"It may have been carried out: {answer.text}."))
+        if answer.too_late:
+            await self._keep(key, kept.model_copy(update={"too_late": True}))
+            return Accepted(key)
+        await self._context.notes.drop(key)
+        return NotSent(Reason("no_answer", f"It is sent again, which does no harm: {answer.text}."))
 
     # ------------------------------------------------------------------ notes
 
@@ -141,8 +144,8 @@ class HttpConnector(Connector[HttpAddress, HttpSpec]):
     # ------------------------------------------------------------------ looking
 
     async def look(self, query: LookQuery) -> Snapshot:
-        """Read the notes. No note: it never left, or may be repeated without harm. A note without an answer: it may have
-        been carried out, and nobody can be asked."""
+        """Read the notes. No note: it never left, or may be repeated without harm. A note without an answer: it may
+        have been carried out, and nobody can be asked."""
         taken_at = self._context.clock.now()
         entries: list[Entry] = []
         for known in query.known:
@@ -150,7 +153,7 @@ class HttpConnector(Connector[HttpAddress, HttpSpec]):
                 entries.append(entry_of(known.handle, kept, adopted=True))
         for doubt in query.doubts:
             kept = await self._recall(doubt.key)
-            if kept is not None and (kept.answer is not None or not _repeatable(doubt)):
+            if kept is not None and (kept.over or not _repeatable(doubt)):
                 entries.append(entry_of(doubt.key, kept, adopted=False))
         reach(FaultPoint.DURING_LOOK)
         calls = len(query.known) + len(query.doubts)

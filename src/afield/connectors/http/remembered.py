@@ -51,8 +51,14 @@ class Remembered(StrictModel):
     request: str  # method and path
     sent_at: float  # Unix seconds
     answer: Answer | None = None
+    too_late: bool = False  # no answer came in time, and that is the end of it
 
     model_config = Answer.model_config
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing more to come."""
+        return self.answer is not None or self.too_late
 
     def answered(self, answer: Answer) -> Self:
         return self.model_copy(update={"answer": answer})
@@ -85,6 +91,9 @@ def entry_of(key: str, kept: Remembered, *, adopted: bool) -> Entry:
         reason = None if good else Reason(kept.answer.reason_code, kept.answer.reason_text)
         state = RemoteState.SUCCEEDED if good else RemoteState.FAILED
         return Entry(handle=key, status=str(kept.answer.status), state=state, name=key, reason=reason)
+    if kept.too_late:
+        why = Reason("time_over", f"No answer to {kept.request} came in time; repeating it would do no harm.")
+        return Entry(handle=key, status="no answer in time", state=RemoteState.TIMED_OUT, name=key, reason=why)
     if adopted:
         text = f"{kept.request} was taken to have arrived. Its answer is lost, so how it ended is not known."
         return Entry(

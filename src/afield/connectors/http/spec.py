@@ -85,18 +85,16 @@ class HttpSpec(StrictModel):
     path: Annotated[str, AfterValidator(_path)] = Field(max_length=8192)
     headers: Headers = Field(default_factory=dict)
     body: str | None = Field(default=None, max_length=1_000_000)
-    json_body: JsonValue = Field(default=None, alias="json")
+    json_body: JsonValue = None
     expected_status: tuple[Status, ...] = Field(default=(), description="Empty: any 2xx.")
     expected_body: str | None = Field(default=None, max_length=4096, description="Text that the answer contains.")
     timeout_s: float = Field(default=30, gt=0, le=300)
-    idempotent: bool | None = Field(
-        default=None, description="Whether a repeat does no harm; by the method if not said."
-    )
+    idempotent: bool | None = Field(default=None, description="A repeat does no harm; by the method if not said.")
 
     @model_validator(mode="after")
     def _one_body(self) -> Self:
         if self.body is not None and self.json_body is not None:
-            raise ValueError("body and json exclude each other")
+            raise ValueError("body and json_body exclude each other")
         return self
 
     @property

@@ -93,13 +93,15 @@ class PostgresConnector(Connector[PostgresAddress, PostgresSpec]):
             connection = await self._database.connect(intent.key)
         except UnreachableError as error:
             return NotSent(Reason("no_connection", f"Nothing was sent: {error}."))
-        submission: Submission | None = None
         try:
-            submission = await self._claim(connection, intent.key)
-        finally:
-            if submission is not None:
-                await connection.close()
-        reach(FaultPoint.AFTER_SEND)
+            answer = await self._claim(connection, intent.key)
+            reach(FaultPoint.AFTER_SEND)
+        except BaseException:
+            await connection.close()
+            raise
+        if answer is not None:
+            await connection.close()
+            return answer
         self._runs.begin(connection, intent.key, spec)
         return Accepted(intent.key)
 

@@ -18,6 +18,13 @@ as() {
     if [ -n "$run_as" ]; then sudo -n -H -u "$run_as" -- "$@"; else "$@"; fi
 }
 
+# killer FOLDER GRACE: see there.
+killer() {
+    leader=
+    { read -r leader <"$1/leader"; } 2>/dev/null
+    as sh -c "$(cat "$1/killer")" killer "${1##*/}" "$2" $leader
+}
+
 # The first to put its word there decides: `run ...` by a keeper, `retired` by whoever wants no run any more.
 # The file appears whole or not at all.
 claim() {

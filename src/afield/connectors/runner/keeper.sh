@@ -1,8 +1,6 @@
 # Runs on the machine for as long as a script does, in a session of its own: sh keeper FOLDER KEY TIMEOUT GRACE RUN_AS.
 # Starts the script, ends it when its time is over or when told to (USR1), and writes down how it ended.
 dir=$1 key=$2 timeout=$3 grace=$4 run_as=$5
-kill_all() { as sh -c "$(cat "$dir/killer")" killer "$key" "$grace"; }
-
 stop=
 trap ': "${stop:=timed_out}"' ALRM
 trap ': "${stop:=cancelled}"' USR1
@@ -28,6 +26,7 @@ else
     AFIELD_ATTEMPT=$key setsid sh "$dir/begin" </dev/null >"$dir/stdout" 2>"$dir/stderr" &
 fi
 script=$!
+started "$script" && echo "$script $ticks" >"$dir/leader"
 
 # Wakes the keeper when the time is over; does its work if it is gone.
 watch() {
@@ -39,7 +38,7 @@ watch() {
         kill -s ALRM "$$"
         sleep 1 # it may not have been waiting yet
     done
-    [ -e "$dir/end" ] || { kill_all && finish "$dir" timed_out -; }
+    [ -e "$dir/end" ] || { killer "$dir" "$grace" && finish "$dir" timed_out -; }
 }
 watch >/dev/null 2>&1 </dev/null &
 watcher=$!
@@ -49,7 +48,7 @@ code=$?
 kill "$watcher" 2>/dev/null
 if [ -n "$stop" ] && [ "$code" -gt 128 ]; then # the wait was broken off
     echo "$stop" >"$dir/stop"
-    until kill_all; do sleep 1; done
+    until killer "$dir" "$grace"; do sleep 1; done
     wait "$script"
     code=$?
     word=$stop

@@ -1,8 +1,9 @@
-# Runs as the script's user: sh -c <this> killer KEY [GRACE]. With GRACE (seconds): asks all that the attempt has started
-# to end, then ends it. Fails while something of it is alive. Whatever inherited the attempt's mark is found, in whatever
-# session it hides, and whoever shares a session with it.
+# Runs as the script's user: sh -c <this> killer KEY GRACE [LEADER TICKS]. With a GRACE (seconds; else -): asks all that
+# the attempt has started to end, then ends it. Fails while something of it is alive. Whatever inherited the attempt's
+# mark is found, in whatever session it hides, and whoever shares a session with it; and the session of the script, whose
+# process LEADER was started at TICKS.
 set -u
-mark="AFIELD_ATTEMPT=$1" grace=${2:-}
+mark="AFIELD_ATTEMPT=$1" grace=$2 leader=${3:-} ticks=${4:-}
 
 # Sets `session` of process $1; fails when it is gone or a zombie.
 session_of() {
@@ -11,8 +12,17 @@ session_of() {
     [ "$1" != Z ] && session=$4
 }
 
+# Whether the session LEADER is still the script's. Its number is not given away while somebody is in it.
+ours() {
+    [ -n "$leader" ] || return
+    { read -r line <"/proc/$leader/stat"; } 2>/dev/null || return 0
+    set -- ${line##*) }
+    [ "${20}" = "$ticks" ]
+}
+
 tree() {
     sessions=' '
+    ours && sessions=" $leader "
     for found in $(grep -lszxF -e "$mark" /proc/[0-9]*/environ 2>/dev/null); do
         found=${found#/proc/}
         session_of "${found%/environ}" && sessions="$sessions$session "
@@ -24,27 +34,31 @@ tree() {
     done
 }
 
-signal() {
-    pids=$(tree)
-    [ -z "$pids" ] && exit 0
-    kill -s "$1" $pids 2>/dev/null
+# Two looks: a process that becomes another program (execve) has no environment for a moment.
+empty() {
+    [ -z "$(tree)" ] && sleep 0.02 && [ -z "$(tree)" ]
 }
 
-if [ -z "$grace" ]; then
-    [ -z "$(tree)" ]
+signal() {
+    pids=$(tree)
+    [ -z "$pids" ] || kill -s "$1" $pids 2>/dev/null
+}
+
+if [ "$grace" = - ]; then
+    empty
     exit
 fi
 signal TERM
-tries=$((grace * 10))
-while [ "$tries" -gt 0 ]; do
-    [ -z "$(tree)" ] && exit 0
+end=$(($(date +%s) + grace))
+while [ "$(date +%s)" -lt "$end" ]; do
+    empty && exit 0
     sleep 0.1
-    tries=$((tries - 1))
 done
 tries=100
 while [ "$tries" -gt 0 ]; do
     signal KILL
+    empty && exit 0
     sleep 0.05
     tries=$((tries - 1))
 done
-[ -z "$(tree)" ]
+exit 1

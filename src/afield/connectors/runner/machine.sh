@@ -17,7 +17,7 @@ kept() {
 }
 
 gone() { # nothing of the attempt is alive
-    [ "$(boot)" != "$boot_then" ] || as sh -c "$(cat "$1/killer")" killer "${1##*/}"
+    [ "$(boot)" != "$boot_then" ] || killer "$1" -
 }
 
 start() { # KEY SIZE SHELL TIMEOUT GRACE RUN_AS; the job comes in on stdin
@@ -98,7 +98,7 @@ cancel() { # KEY GRACE
     elif gone "$dir"; then
         echo ended
     else
-        as sh -c "$(cat "$dir/killer")" killer "$1" "$2" && echo asked
+        killer "$dir" "$2" && echo asked
     fi
 }
 

@@ -61,8 +61,24 @@ create trigger session_changes_through_write_session
 
 create trigger step_changes_through_write_session
     before update on afield.step for each row
-    when (old.state is distinct from new.state and current_setting('afield.gate', true) is distinct from 'open')
+    when ((old.state, old.attempt, old.execution_id) is distinct from (new.state, new.attempt, new.execution_id)
+          and current_setting('afield.gate', true) is distinct from 'open')
     execute function afield.refuse('the state of a step changes through afield.write_session only');
+
+create trigger session_begins_pending
+    before insert on afield.session for each row
+    when ((new.state, new.version) is distinct from ('pending', 1))
+    execute function afield.refuse('a session begins pending, at its first version');
+
+create trigger step_begins_pending
+    before insert on afield.step for each row
+    when ((new.state, new.attempt) is distinct from ('pending', 0)
+          and current_setting('afield.gate', true) is distinct from 'open')
+    execute function afield.refuse('a step begins pending, before its first attempt');
+
+create trigger steps_stay
+    before delete on afield.step for each row
+    execute function afield.refuse('steps are never removed');
 
 -- A session hears at once what is news to it of an execution: its handle, a reason, its end.
 create function afield.tell_session_v1() returns trigger language plpgsql as $$
@@ -167,10 +183,11 @@ begin
         left join afield.step before on before.session_id = session and before.number = i.number
         order by i.number
     loop
-        if item.was_state <> item.state and not exists (
-            select from afield.step_rule r where r.from_state = item.was_state and r.to_state = item.state) then
-            raise exception 'session %, step %: no move from % to %', session, item.number, item.was_state, item.state
-                using errcode = 'check_violation';
+        if coalesce(item.was_state, 'pending') <> item.state and not exists (
+            select from afield.step_rule r
+            where r.from_state = coalesce(item.was_state, 'pending') and r.to_state = item.state) then
+            raise exception 'session %, step %: no move from % to %', session, item.number,
+                coalesce(item.was_state, 'pending'), item.state using errcode = 'check_violation';
         end if;
         insert into afield.step as s (session_id, number, state, attempt, target_id, execution_id, body)
         values (session, item.number, item.state, item.attempt, item.target_id, item.execution_id, item.body)
