@@ -43,7 +43,7 @@ pytest: setup ## the tests alone: make pytest ARGS="-k plan"
 
 bench: setup .venv-bench/.stamp ## all benchmarks, beside their peers: make bench ARGS=--small
 	@scripts/system_packages.sh redis-server || true
-	@set -e; for name in throughput calls crash; do echo "== $$name"; \
+	@set -e; for name in throughput calls crash runbook detect; do echo "== $$name"; \
 	  $(BIN)/python -m benchmarks.$$name --json $(if $(findstring --small,$(ARGS)),,--save) $(ARGS); done
 	@$(if $(findstring --small,$(ARGS)),true,$(BIN)/python -m benchmarks.report)
 

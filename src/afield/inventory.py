@@ -139,6 +139,11 @@ class Inventory:
         named = await self._machines.named(tenant_id, name)
         return named or [seen for seen in await self._machines.with_remote_id(tenant_id, name) if not seen.gone_at]
 
+    async def target_of(self, seen: SeenMachine) -> Target | None:
+        """The target of a machine, if there is one. Raises ConflictError when several are meant for it."""
+        found = await self._targets_of(seen)
+        return found[0] if found else None
+
     async def target_for(self, seen: SeenMachine) -> Target:
         """The target of a machine; made, with its account's credential, when there is none for its remote id.
 

@@ -12,11 +12,14 @@ import pytest
 from rich.console import Console
 
 from afield.demo.command import where_to_look
-from afield.demo.report import Report, adopted, duplicated, in_words, resubmitted
+from afield.demo.report import MachinesReport, Report, adopted, duplicated, in_words, resubmitted
+from afield.demo.scene import Scene
 from afield.demo.screen import draw, picture
-from afield.demo.story import Scene
 from afield.model.ids import attempt_key, uuid7
 
+MACHINES = MachinesReport(
+    sessions=5, sessions_completed=4, sessions_resumed=4, steps_run_twice=0, rollbacks=1, conflicts_explained=1
+)
 GOOD = Report(
     submitted=48,
     landed=48,
@@ -26,6 +29,7 @@ GOOD = Report(
     database_kills=1,
     adopted=5,
     resubmitted=4,
+    machines=MACHINES,
     seconds=31.4,
 )
 

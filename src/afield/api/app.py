@@ -14,6 +14,10 @@ from fastapi.openapi.utils import get_openapi
 from afield import __version__
 from afield.api import (
     accounts,
+    agent,
+    agent_control,
+    agent_debug,
+    agent_events,
     credentials,
     diagnosing,
     events,
@@ -22,6 +26,7 @@ from afield.api import (
     health,
     people,
     reconciling,
+    runbooks,
     targets,
     tickets,
     workflows,
@@ -84,12 +89,13 @@ def _kernel(source: Kernel | Settings) -> AbstractAsyncContextManager[Kernel]:
     return nullcontext(source) if isinstance(source, Kernel) else open_kernel(source)
 
 
-_V1 = (accounts, credentials, diagnosing, events, executions, findings, people, reconciling, targets, tickets)
+_KERNEL = (accounts, credentials, diagnosing, events, executions, findings, people, reconciling, targets, tickets)
+_RUNBOOKS = (agent, agent_control, agent_debug, agent_events, runbooks)
 
 
 def _include_routes(app: FastAPI) -> None:
     v1 = APIRouter(prefix="/api/v1")
-    for part in _V1:
+    for part in (*_KERNEL, *_RUNBOOKS):
         v1.include_router(part.router)
     for router in (v1, workflows.router):
         app.include_router(router, responses=dict(_ERRORS), dependencies=[Depends(check_access)])

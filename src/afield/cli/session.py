@@ -185,6 +185,7 @@ def retry(
     step: Annotated[int | None, typer.Option(help="Only from this step on, in its lane.")] = None,
     lane: Annotated[list[int] | None, typer.Option(help="Only in this lane; can be repeated.")] = None,
     target: Annotated[str | None, typer.Option(help="With --step: another target for it.")] = None,
+    onwards: Annotated[bool, typer.Option(help="With --target: also for what comes after it in its lane.")] = False,
     note: _Note = "",
     by: Who = "",
     json: JsonFlag = False,
@@ -193,7 +194,8 @@ def retry(
 
     async def work(kernel: Kernel) -> None:
         place = (await kernel.find_target(target)).id if target else None
-        verb = partial(control.retry, number=step, lanes=frozenset(lane) if lane else None, target_id=place)
+        lanes = frozenset(lane) if lane else None
+        verb = partial(control.retry, number=step, lanes=lanes, target_id=place, onwards=onwards)
         await _said(kernel, session_id, verb, by, note, json)
 
     with_kernel(work)

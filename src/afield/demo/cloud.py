@@ -26,11 +26,12 @@ class Cloud:
         self._process: Process | None = None
         self._admin = ""
         self.amc: JsonObject = {}
+        self.arm: JsonObject = {}
 
     async def start(self) -> None:
         """Start it and read where it is. Raises UnavailableError when it does not come up."""
         output = await asyncio.to_thread(self._log.open, "wb")
-        arguments = ["-m", "afield_sim", "--ready-file", str(self._ready_file), "--instances", "3"]
+        arguments = ["-m", "afield_sim", "--ready-file", str(self._ready_file), "--instances", "3", "--vms", "5"]
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             *arguments,
@@ -48,7 +49,7 @@ class Cloud:
             raise UnavailableError("The simulator did not start.", hint=f"See {self._log}.") from error
         ready: dict[str, JsonObject] = orjson.loads(await asyncio.to_thread(self._ready_file.read_bytes))
         self._admin = str(ready["admin"]["base_url"]).rstrip("/")
-        self.amc = ready["amc"]
+        self.amc, self.arm = ready["amc"], ready["arm"]
 
     async def _still_there(self) -> None:
         await asyncio.sleep(0.05)
@@ -79,6 +80,34 @@ class Cloud:
         """What really ran."""
         answer = await self._call("GET", "/admin/executions")
         found = answer.get("executions") if isinstance(answer, dict) else answer
+        assert isinstance(found, list)
+        return [one for one in found if isinstance(one, dict)]
+
+    def machine_id(self, vm: str) -> str:
+        """The resource id of a virtual machine."""
+        machines = self.arm["vms"]
+        assert isinstance(machines, list)
+        return next(str(one["id"]) for one in machines if isinstance(one, dict) and one["name"] == vm)
+
+    async def set_machines(self, settings: JsonObject) -> None:
+        """How the simulated virtual machines behave."""
+        await self._call("PUT", "/admin/arm/settings", settings)
+
+    async def break_machines(self, faults: JsonObject) -> None:
+        """Switch faults on: {virtual machine: {fault: parameters}}."""
+        await self._call("PUT", "/admin/arm/faults", faults)
+
+    async def put_file(self, vm: str, path: str, content: bytes) -> None:
+        """Plant a file on a virtual machine."""
+        url = f"{self._admin}/admin/arm/vms/{vm}/files/{path}"
+        async with aiohttp.ClientSession() as session, session.put(url, data=content) as answer:
+            if answer.status >= 400:
+                raise UnavailableError(f"The simulator refused {path}: {(await answer.read())[:300].decode()}")
+
+    async def journal(self) -> list[JsonObject]:
+        """What really ran on the virtual machines."""
+        answer = await self._call("GET", "/admin/arm/journal")
+        found = answer.get("journal") if isinstance(answer, dict) else None
         assert isinstance(found, list)
         return [one for one in found if isinstance(one, dict)]
 

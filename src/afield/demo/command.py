@@ -20,8 +20,9 @@ from afield.config import LogFormat
 from afield.demo.cloud import Cloud
 from afield.demo.crew import Crew
 from afield.demo.report import Report, in_words
+from afield.demo.scene import Scene
 from afield.demo.screen import draw
-from afield.demo.story import Scene, Story
+from afield.demo.story import Story
 from afield.errors import UnavailableError
 from afield.telemetry.logs import set_up_logs
 

@@ -11,6 +11,24 @@ from afield.model.jsontypes import JsonObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MachinesReport:
+    """The second act. `steps_run_twice` is counted in the machines' own journals, not in the ledger."""
+
+    sessions: int
+    sessions_completed: int
+    sessions_resumed: int  # under way when the worker was killed, and ended well all the same
+    steps_run_twice: int
+    rollbacks: int
+    conflicts_explained: int
+
+    @property
+    def good(self) -> bool:
+        """Whether all ended as they should, and nothing ran twice."""
+        ended = self.sessions_completed + self.rollbacks == self.sessions
+        return ended and self.rollbacks == 1 and self.steps_run_twice == 0 and self.conflicts_explained == 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What happened, as numbers. `duplicated` is counted at the simulator, not in the ledger."""
 
@@ -22,15 +40,32 @@ class Report:
     database_kills: int
     adopted: int
     resubmitted: int
+    machines: MachinesReport
     seconds: float
 
     @property
     def good(self) -> bool:
         """Whether everything landed, and nothing was lost or ran twice."""
-        return self.landed == self.submitted and self.lost == 0 and self.duplicated == 0
+        return self.landed == self.submitted and self.lost == 0 and self.duplicated == 0 and self.machines.good
 
     def to_json(self) -> JsonObject:
-        return asdict(self)
+        """All numbers on one level."""
+        numbers: JsonObject = asdict(self)
+        machines = numbers.pop("machines")
+        assert isinstance(machines, dict)
+        return machines | numbers
+
+
+def run_twice(journal: Iterable[JsonObject]) -> int:
+    """How many scripts ran once more than they should, from the machines' journals. Raises ValueError as `duplicated`
+    does."""
+    return duplicated(_attempt_name(line) for line in journal)
+
+
+def _attempt_name(line: JsonObject) -> str:
+    """The attempt a script belongs to: a managed command is named so, an action's script says so in its first line."""
+    first = str(line.get("first_line") or "")
+    return first.removeprefix(ACTION_MARK).strip() if first.startswith(ACTION_MARK) else str(line.get("name"))
 
 
 def duplicated(names: Iterable[str]) -> int:
@@ -61,6 +96,9 @@ def _reason(event: JsonObject) -> str:
     return str(reason.get("code")) if isinstance(reason, dict) else ""
 
 
+ACTION_MARK = "# afield:"
+
+
 def in_words(report: Report, counts: Counter[str], foreign: int) -> Sequence[str]:
     """The closing report, a sentence a line."""
     ends = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
@@ -74,6 +112,9 @@ def in_words(report: Report, counts: Counter[str], foreign: int) -> Sequence[str
         "then it was sent again.",
         f"{report.lost} were lost; {report.duplicated} ran more than once, counted at the simulator.",
         f"Executions somebody else started, seen and left alone: {foreign}.",
+        f"Runbooks: {report.machines.sessions} sessions, {report.machines.sessions_completed} completed and "
+        f"{report.machines.rollbacks} undone in reverse; {report.machines.sessions_resumed} went on after the worker's "
+        f"death, {report.machines.steps_run_twice} steps ran twice, counted in the machines' own journals.",
         f"{verdict} It took {report.seconds:.0f} seconds.",
     )
 

@@ -11,7 +11,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from afield.demo.story import EXECUTIONS, Scene
+from afield.demo.scene import Scene
+from afield.demo.story import EXECUTIONS
 from afield.model.jsontypes import JsonObject
 from afield.model.states import ExecutionState
 
@@ -25,7 +26,34 @@ def picture(scene: Scene) -> RenderableType:
     head.add_row(f"{scene.landed} of {EXECUTIONS} landed", bar)
     counts = "  ".join(f"{number} {state}" for state, number in sorted(scene.counts.items()))
     story = Text("\n".join(scene.lines[-10:]))
-    return Group(head, Text(counts, style="bold"), _both_sides(scene), Panel(story, title="what happens"))
+    sides = _sessions(scene) if scene.sessions else _both_sides(scene)
+    return Group(head, Text(counts, style="bold"), sides, Panel(story, title="what happens"))
+
+
+def _sessions(scene: Scene) -> Table:
+    table = Table("session", "state", "steps", "now", box=None, pad_edge=False)
+    for session in scene.sessions:
+        steps = session.get("steps")
+        found = [one for one in steps if isinstance(one, dict)] if isinstance(steps, list) else []
+        marks = Text.assemble(*(_mark(str(step.get("state"))) for step in found))
+        now = next((str(step["name"]) for step in found if step.get("state") in {"running", "waiting_approval"}), "")
+        table.add_row(f"{session['id']}  {session.get('title')}", str(session.get("state")), marks, now)
+    return table
+
+
+_MARKS = {
+    "succeeded": ("●", "green"),
+    "rolled_back": ("↺", "yellow"),
+    "running": ("▶", "cyan"),
+    "waiting_approval": ("?", "magenta"),
+    "pending": ("·", "white"),
+    "skipped": ("-", "white"),
+}
+
+
+def _mark(state: str) -> tuple[str, str]:
+    """One step as one sign."""
+    return _MARKS.get(state, ("✗", "red"))
 
 
 def _both_sides(scene: Scene) -> Table:

@@ -4,56 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import ParamSpec, TypeVar
 
 from afield.client import ApiError, Client
 from afield.demo.cloud import Cloud
 from afield.demo.crew import Crew
-from afield.demo.report import Report, adopted, duplicated, resubmitted
+from afield.demo.machines import MachinesAct
+from afield.demo.patience import insist
+from afield.demo.report import MachinesReport, Report, adopted, duplicated, resubmitted
+from afield.demo.scene import Scene
 from afield.errors import UnavailableError
 from afield.model.jsontypes import JsonObject
-from afield.model.states import FINAL
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 EXECUTIONS = 48
 _GIVE_UP_AFTER = 85.0
-_LANDED = frozenset(FINAL) - {"lost"}
 
 QUERIES = (
     "SELECT campaign, SUM(impressions) AS impressions FROM sponsored_ads_traffic GROUP BY campaign",
     "SELECT campaign, COUNT(DISTINCT user_id) AS reach FROM dsp_impressions GROUP BY campaign",
     "SELECT campaign, SUM(clicks) AS clicks, SUM(spend) AS spend FROM sponsored_ads_traffic GROUP BY campaign",
 )
-
-
-@dataclass(slots=True)
-class Scene:
-    """What the screen shows: kept up to date by the story."""
-
-    lines: list[str] = field(default_factory=list)
-    rows: list[JsonObject] = field(default_factory=list)
-    started: float = field(default_factory=time.monotonic)
-    findings: Counter[str] = field(default_factory=Counter)
-
-    def say(self, text: str) -> None:
-        """Add a line to what happened."""
-        self.lines.append(f"{time.monotonic() - self.started:5.1f}s  {text}")
-
-    @property
-    def landed(self) -> int:
-        """Executions that came to an end, outputs included."""
-        return sum(bool(row.get("complete")) and row["state"] in _LANDED for row in self.rows)
-
-    @property
-    def counts(self) -> Counter[str]:
-        """Executions by state."""
-        return Counter(str(row["state"]) for row in self.rows)
 
 
 def target_settings() -> JsonObject:
@@ -111,7 +82,8 @@ class Story:
             await self._until(client, lambda: self.scene.landed == len(ids), self.scene.started + _GIVE_UP_AFTER)
             await self._reconcile(client)
             await self._refresh(client)
-            return await self._report(client, len(ids), time.monotonic() - self.scene.started)
+            machines = await MachinesAct(self.cloud, self.crew, self.scene).run(client)
+            return await self._report(client, len(ids), machines)
 
     async def _start(self) -> None:
         """Cloud and crew, side by side; when one of them does not start, the other one is not waited for."""
@@ -127,7 +99,7 @@ class Story:
     async def _prepare(self, client: Client) -> None:
         amc = self.cloud.amc
         secret = {name: str(amc[name]) for name in ("client_id", "client_secret", "refresh_token")}
-        await _insist(client.add_credential, "demo", "amc", secret)
+        await insist(client.add_credential, "demo", "amc", secret)
         pace: JsonObject = {
             instance: {"pending_seconds": 0.5, "running_seconds": 2.0, "publishing_seconds": 0.3}
             for instance in self.cloud.instances
@@ -141,7 +113,7 @@ class Story:
                 "base_url": amc["base_url"],
                 "token_url": amc["lwa_token_url"],
             }
-            await _insist(client.add_target, instance, "amc", address, settings=target_settings(), credential="demo")
+            await insist(client.add_target, instance, "amc", address, settings=target_settings(), credential="demo")
         self.scene.say(f"Three AMC instances are simulated: {', '.join(self.cloud.instances)}.")
         await self.cloud.break_it(faults_for(self.cloud.instances))
         self.scene.say("Faults are on: lost replies, lost requests, throttling, rejections, late visibility.")
@@ -152,7 +124,7 @@ class Story:
             instance = self.cloud.instances[number % 3]
             spec: JsonObject = {"sql_query": QUERIES[number % len(QUERIES)], "time_window": last_weeks()}
             labels = {"user_email": "demo@example.com"}
-            created = await _insist(client.submit, instance, spec, key=f"demo-{number}", labels=labels)
+            created = await insist(client.submit, instance, spec, key=f"demo-{number}", labels=labels)
             ids.append(str(created["id"]))
         await self.cloud.plant(self.cloud.instances[0], "somebody-elses-query")
         self.scene.say(
@@ -174,7 +146,7 @@ class Story:
 
     async def _reconcile(self, client: Client) -> None:
         for instance in self.cloud.instances:
-            answer = await _insist(client.reconcile, instance, apply="automatic")
+            answer = await insist(client.reconcile, instance, apply="automatic")
             found = answer.get("findings")
             for finding in found if isinstance(found, list) else []:
                 if isinstance(finding, dict):
@@ -182,7 +154,7 @@ class Story:
         told = ", ".join(f"{number} {kind.replace('_', ' ')}" for kind, number in sorted(self.scene.findings.items()))
         self.scene.say(f"Both sides are compared: {told}.")
 
-    async def _report(self, client: Client, submitted: int, seconds: float) -> Report:
+    async def _report(self, client: Client, submitted: int, machines: MachinesReport) -> Report:
         events = await _all_events(client)
         ran = await self.cloud.executions()
         return Report(
@@ -194,7 +166,8 @@ class Story:
             database_kills=self.crew.database_kills,
             adopted=adopted(events),
             resubmitted=resubmitted(events),
-            seconds=round(seconds, 1),
+            machines=machines,
+            seconds=round(time.monotonic() - self.scene.started, 1),
         )
 
     # ------------------------------------------------------------------ patience
@@ -214,24 +187,12 @@ class Story:
             return  # the database was just killed; the next look shows more
 
 
-async def _insist(call: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call again while Afield is not there, as any client of a service should; give up after half a minute."""
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            return await call(*args, **kwargs)
-        except UnavailableError:
-            if time.monotonic() > deadline:
-                raise
-        await asyncio.sleep(0.2)
-
-
 async def _all_events(client: Client) -> list[JsonObject]:
     """The whole history, page by page."""
     events: list[JsonObject] = []
     while True:
         after = str(events[-1]["seq"]) if events else "0"
-        answer = await _insist(client.call, "GET", "/api/v1/events", query={"after": after, "limit": "1000"})
+        answer = await insist(client.call, "GET", "/api/v1/events", query={"after": after, "limit": "1000"})
         items = answer.get("items") if isinstance(answer, dict) else None
         if not isinstance(items, list) or not items:
             return events

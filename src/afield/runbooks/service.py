@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from afield.errors import ConflictError, InvalidInputError, NotFoundError
 from afield.inventory import Inventory
 from afield.kernel import Kernel
+from afield.ledger.machines import SeenMachine
 from afield.model.jsontypes import JsonValue
 from afield.model.session import Session
 from afield.model.target import Target
@@ -29,6 +30,8 @@ RUNBOOK_LABEL, VERSION_LABEL = "runbook", "version"
 """Labels of a session: the runbook and the version it follows."""
 
 _MOST_LANES = 1000
+
+TargetOf = Callable[[SeenMachine], Awaitable[Target]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +89,7 @@ class Runbooks:
 
         Raises NotFoundError, InvalidInputError, and ConflictError when it is not clear which machine is meant.
         """
-        return await self._plan(order, await self.get(order.runbook_id, order.version))
+        return await self._plan(order, await self.get(order.runbook_id, order.version), self._as_target)
 
     async def start(self, order: StartOrder) -> tuple[Session, bool]:
         """Record a session for the order; and whether it had been recorded before under its idempotency key.
@@ -95,14 +98,15 @@ class Runbooks:
         """
         kept = await self.get(order.runbook_id, order.version)
         check_start(kept)
-        planned = await self._plan(order, kept)
+        planned = await self._plan(order, kept, self.inventory.target_for)
         refuse_blocked(planned)
         return await self.desk.create(planned.session)
 
-    async def _plan(self, order: StartOrder, kept: RunbookVersion) -> SessionPlan:
+    async def _plan(self, order: StartOrder, kept: RunbookVersion, made: TargetOf) -> SessionPlan:
+        """`made` gives the target of a machine that may have none yet."""
         runbook = kept.runbook()
         ticket = await self.tickets.find(order.ticket) if order.ticket else None
-        lanes = await self._lanes(order, ticket)
+        lanes = await self._lanes(order, ticket, made)
         labels = {RUNBOOK_LABEL: kept.runbook_id, VERSION_LABEL: kept.version}
         if ticket is not None:
             labels[TICKET_LABEL] = str(ticket.id)
@@ -110,7 +114,7 @@ class Runbooks:
             runbook=runbook,
             inputs=bind(runbook, order.inputs),
             lanes=lanes,
-            named={name: await self._target(name) for name in target_names(runbook)},
+            named={name: await self._target(name, made) for name in target_names(runbook)},
             started_by=order.started_by,
             batch_size=order.batch_size,
             error_budget=order.error_budget,
@@ -119,25 +123,36 @@ class Runbooks:
         )
         return await asyncio.to_thread(plan_session, start)  # the policy reads every script
 
-    async def _lanes(self, order: StartOrder, ticket: Ticket | None) -> list[Target]:
+    async def _lanes(self, order: StartOrder, ticket: Ticket | None, made: TargetOf) -> list[Target]:
         if len(order.targets) > _MOST_LANES:
             raise InvalidInputError(f"{len(order.targets)} targets are too many.", hint=f"{_MOST_LANES} at most.")
         if order.targets:
-            found = [await self._target(name) for name in order.targets]
+            found = [await self._target(name, made) for name in order.targets]
             return list({target.id: target for target in found}.values())
         if ticket is None:
             raise InvalidInputError("It is not said where to run.", hint="Name targets, or a ticket that leads to one.")
-        return [await self._machine_of(ticket)]
+        return [await made(await self._machine_of(ticket))]
 
-    async def _machine_of(self, ticket: Ticket) -> Target:
+    async def _machine_of(self, ticket: Ticket) -> SeenMachine:
         seen = await self.inventory.machines(tenant_id=self._tenant_id)
         _, resolution = await self.tickets.resolve(str(ticket.id), [one.machine for one in seen])
         if resolution.remote_id is None:
             raise ConflictError(resolution.question, hint="Name the target yourself.")
-        found = next(one for one in seen if one.machine.remote_id == resolution.remote_id)
-        return await self.inventory.target_for(found)
+        return next(one for one in seen if one.machine.remote_id == resolution.remote_id)
 
-    async def _target(self, name: str) -> Target:
+    async def _as_target(self, seen: SeenMachine) -> Target:
+        """The target of a machine; where there is none, what it would be. Nothing is recorded."""
+        machine = seen.machine
+        return await self.inventory.target_of(seen) or Target(
+            id=seen.id,
+            tenant_id=seen.tenant_id,
+            connector=machine.connector,
+            name=machine.name,
+            address=machine.address,
+            created_at=self._kernel.clock.now(),
+        )
+
+    async def _target(self, name: str, made: TargetOf) -> Target:
         """By name or id; or the machine of exactly this name, which becomes a target. Raises NotFoundError,
         ConflictError (several)."""
         try:
@@ -149,7 +164,7 @@ class Runbooks:
         if len(seen) > 1:
             places = ", ".join(one.machine.remote_id for one in seen)
             raise ConflictError(f"Several machines are called {name!r}: {places}.", hint="Give the machine's id.")
-        return await self.inventory.target_for(seen[0])
+        return await made(seen[0])
 
 
 def refuse_blocked(planned: SessionPlan) -> None:

@@ -101,18 +101,18 @@ def status_json(status: VmStatus, address: VmAddress) -> JsonObject:
         ],
         "managed_run_commands": [_command_json(command) for command in status.commands],
         "running_command_detected": status.running,
-        "conflict": conflict_json(status.conflict),
+        **_conflict_json(status.conflict),
     }
 
 
-def conflict_json(conflict: Conflict) -> JsonObject:
-    """A conflict with its evidence and its ways out, mildest first."""
+def _conflict_json(conflict: Conflict) -> JsonObject:
+    """What kind of conflict it is, with its evidence and its ways out, mildest first."""
     ways: list[JsonValue] = [
         {"what": way.what, "how": way.how, "risk": way.risk, "afield": way.afield} for way in conflict.ways_out
     ]
     return {
-        "kind": conflict.kind.value,
-        "sentence": conflict.sentence,
+        "conflict": conflict.kind.value,
+        "explanation": conflict.sentence,
         "evidence": list(conflict.evidence),
         "ways_out": ways,
     }

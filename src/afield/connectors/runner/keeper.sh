@@ -1,9 +1,18 @@
 # Runs on the machine for as long as a script does, in a session of its own: sh keeper FOLDER KEY TIMEOUT GRACE RUN_AS.
 # Starts the script, ends it when its time is over or when told to (USR1), and writes down how it ended.
 dir=$1 key=$2 timeout=$3 grace=$4 run_as=$5
-stop=
-trap ': "${stop:=timed_out}"' ALRM
-trap ': "${stop:=cancelled}"' USR1
+stop= stopped= script= watcher=
+# Ends the script, whatever the keeper is doing; one that has not begun yet is ended when it has.
+halt() {
+    : "${stop:=$1}"
+    [ -z "$script" ] && return
+    if started "$script"; then stopped=yes; fi
+    echo "$stop" >"$dir/stop"
+    [ -z "$watcher" ] || kill "$watcher" 2>/dev/null
+    until killer "$dir" "$grace" && ! started "$script"; do sleep 0.1; done
+}
+trap 'halt timed_out' ALRM
+trap 'halt cancelled' USR1
 trap '' PIPE # whoever asked may be gone; set back before the script starts
 started "$$"
 own_ticks=$ticks
@@ -36,24 +45,21 @@ watch() {
     wait "$nap" || return
     while started "$$" && [ "$ticks" = "$own_ticks" ]; do
         kill -s ALRM "$$"
-        sleep 1 # it may not have been waiting yet
+        sleep 1
     done
     [ -e "$dir/end" ] || { killer "$dir" "$grace" && finish "$dir" timed_out -; }
 }
 watch >/dev/null 2>&1 </dev/null &
 watcher=$!
 
+[ -z "$stop" ] || halt "$stop"
 wait "$script"
-code=$?
+code=$? word=ended
 kill "$watcher" 2>/dev/null
-if [ -n "$stop" ] && [ "$code" -gt 128 ]; then # the wait was broken off
-    echo "$stop" >"$dir/stop"
-    until killer "$dir" "$grace"; do sleep 1; done
-    wait "$script"
-    code=$?
-    word=$stop
-else
-    word=ended
+if [ -n "$stopped" ]; then
+    wait "$script" # the first wait may have been broken off
+    again=$? word=$stop
+    [ "$again" -eq 127 ] || code=$again
 fi
 [ -n "$run_as" ] && as rm -rf "$apart"
 until finish "$dir" "$word" "$code"; do sleep 5; done

@@ -1,0 +1,37 @@
+"""What the screen shows of the demo: kept up to date by the acts."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from afield.model.jsontypes import JsonObject
+from afield.model.states import FINAL
+
+_LANDED = frozenset(FINAL) - {"lost"}
+
+
+@dataclass(slots=True)
+class Scene:
+    """What the screen shows: kept up to date by the story."""
+
+    lines: list[str] = field(default_factory=list)
+    rows: list[JsonObject] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+    findings: Counter[str] = field(default_factory=Counter)
+    sessions: list[JsonObject] = field(default_factory=list)  # with their steps
+
+    def say(self, text: str) -> None:
+        """Add a line to what happened."""
+        self.lines.append(f"{time.monotonic() - self.started:5.1f}s  {text}")
+
+    @property
+    def landed(self) -> int:
+        """Executions that came to an end, outputs included."""
+        return sum(bool(row.get("complete")) and row["state"] in _LANDED for row in self.rows)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Executions by state."""
+        return Counter(str(row["state"]) for row in self.rows)
