@@ -154,6 +154,9 @@ async def test_the_test_command_is_refused_while_something_holds_the_vm(cloud: C
         shown = await cloud.status()
         assert [one["state"] for one in shown["managed_run_commands"]] == ["Running"]
         assert (shown["running_command_detected"], shown["conflict"]) == (True, "none")
+        live = (await cloud.web.get(f"/api/v1/agent/{cloud.session_id}/steps/1/live")).json
+        assert (live["running"], live["taken_at"] is not None, live["stderr"]) == (True, True, "")
+        assert (await cloud.web.problem("GET", f"/api/v1/agent/{cloud.session_id}/steps/9/live"))["status"] == 404
         await cloud.web.post(f"/api/v1/agent/{cloud.session_id}/cancel")
         await until(cloud.web, cloud.session_id)
 

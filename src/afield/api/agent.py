@@ -13,6 +13,7 @@ from afield.api.access import asks
 from afield.api.agent_bodies import (
     LONGEST_ID,
     ExecuteBody,
+    LiveBody,
     PendingApprovalBody,
     PendingApprovalsBody,
     SessionBody,
@@ -28,9 +29,11 @@ from afield.api.executions import IdempotencyKey
 from afield.api.runtime import KernelDep, PrincipalDep, RuntimeDep, TenantDep
 from afield.diagnose.session import session_expectation
 from afield.engine import approving
+from afield.errors import NotFoundError
 from afield.kernel import Kernel
 from afield.ledger.sessions import SessionFilter
 from afield.model.session import Step
+from afield.model.states import LIVE
 from afield.model.target import Target
 from afield.runbooks.service import RUNBOOK_LABEL, Runbooks
 from afield.runbooks.tickets.write_back import TICKET_LABEL
@@ -140,6 +143,25 @@ async def list_steps(
     targets = await targets_by_id(kernel, tenant_id)
     more = shown[-1].number if len(found) > len(shown) else None
     return StepsBody(items=[StepBody.of(step, targets) for step in shown], next_after=more)
+
+
+@router.get("/{session_id}/steps/{number}/live")
+async def show_live_output(
+    session_id: SessionId, number: Annotated[int, Path(ge=1)], runtime: RuntimeDep, runbooks: RunbooksDep
+) -> LiveBody:
+    """The end of what a running step has printed, asked of its remote at most every three seconds, whoever watches.
+    Afterwards the step itself shows it."""
+    _, steps = await runbooks.desk.get(session_id)
+    step = next((one for one in steps if one.number == number), None)
+    if step is None:
+        raise NotFoundError(f"Session {session_id} has no step {number}.", hint="Its steps show the numbers.")
+    found = await runtime.kernel.ledger.executions_by_id([step.execution_id] if step.execution_id else [])
+    execution = found.get(step.execution_id) if step.execution_id else None
+    seen = await runtime.peeks.of(execution) if execution else None
+    if execution is None or seen is None:
+        live = execution is not None and execution.state in LIVE
+        return LiveBody(running=live, taken_at=None, stdout=step.stdout, stderr=step.stderr)
+    return LiveBody(running=True, taken_at=seen.taken_at, stdout=seen.stdout, stderr=seen.stderr)
 
 
 def _wanted(step: Step, query: StepQuery) -> bool:

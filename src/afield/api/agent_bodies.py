@@ -203,6 +203,15 @@ class StepsBody(Shown):
     next_after: Annotated[int | None, Field(description="`after` of the next page; null on the last one.")]
 
 
+class LiveBody(Shown):
+    """What a running step has printed so far: the end of it, as its remote shows it."""
+
+    running: Annotated[bool, Field(description="Its execution is live at the remote.")]
+    taken_at: Annotated[Time | None, Field(description="When the remote was asked; null: it does not show output.")]
+    stdout: str
+    stderr: str
+
+
 class StepQuery(Given):
     """Which steps. All filters given have to hold."""
 

@@ -15,6 +15,7 @@ from afield.api.access import Doorkeeper, principal_of
 from afield.api.lag import LoopLag
 from afield.kernel import Kernel
 from afield.ledger.people import People
+from afield.peeks import Peeks
 from afield.security.people import Principal
 
 
@@ -26,6 +27,7 @@ class Runtime:
     tenant_id: UUID
     closing: asyncio.Event
     doorkeeper: Doorkeeper
+    peeks: Peeks
     lag: LoopLag = field(default_factory=LoopLag)
 
     @classmethod
@@ -33,7 +35,8 @@ class Runtime:
         """With the door that the kernel's settings ask for."""
         token = kernel.settings.api_token
         known = token.get_secret_value().encode() if token else None
-        return cls(kernel, tenant_id, closing, Doorkeeper(People(kernel.ledger.database), tenant_id, known))
+        doorkeeper = Doorkeeper(People(kernel.ledger.database), tenant_id, known)
+        return cls(kernel, tenant_id, closing, doorkeeper, Peeks(kernel))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Runtime]:

@@ -147,7 +147,7 @@ def _conditions(wanted: SessionFilter, before: int | None) -> Iterator[tuple[str
     if wanted.kind is not None:
         yield "s.kind = %s", wanted.kind
     if wanted.labels:
-        yield "s.labels @> %s", Jsonb(dict(wanted.labels))
+        yield "s.labels <> '{}' and s.labels @> %s", Jsonb(dict(wanted.labels))
     if not wanted.archived:
         yield "(s.archived_at is null) = %s", True
     if before is not None:

@@ -59,6 +59,11 @@ async def _says(path: Path, text: str) -> None:
         await asyncio.sleep(0.01)
 
 
+async def _gone(process: int) -> None:
+    while Path(f"/proc/{process}").exists():
+        await asyncio.sleep(0.01)
+
+
 # --------------------------------------------------------------------------------------- values and ends
 
 
@@ -166,6 +171,7 @@ async def test_a_keeper_that_was_killed_is_told_from_a_script_that_was(
     await _says(folder / "stdout", "ready")
     keeper = int((folder / "verdict").read_text().split()[1])
     os.kill(keeper, signal.SIGKILL)
+    await _gone(keeper)
     (entry,) = (await connector.look(known(intent))).entries
     assert (entry.state, entry.status, entry.reason.code) == (State.RUNNING, "unkept", "keeper_gone")
     for process in alive(intent.key):
@@ -181,7 +187,9 @@ async def test_an_unkept_script_can_be_cancelled(connector: AnyConnector, harnes
     await connector.submit(intent)
     folder = harness.folder / "run" / intent.key
     await _says(folder / "stdout", "ready")
-    os.kill(int((folder / "verdict").read_text().split()[1]), signal.SIGKILL)
+    keeper = int((folder / "verdict").read_text().split()[1])
+    os.kill(keeper, signal.SIGKILL)
+    await _gone(keeper)
     assert await connector.cancel(intent.key) is Cancellation.ASKED
     (entry,) = (await seen(connector, intent)).entries
     assert entry.state is State.CANCELLED

@@ -49,3 +49,8 @@ class TestSshConformance(ConnectorConformance):
     async def test_an_output_that_is_away_is_an_error_and_leaves_nothing(self, harness: RunnerHarness) -> None:
         harness.keep()
         await super().test_an_output_that_is_away_is_an_error_and_leaves_nothing(harness)
+
+    async def test_a_cancel_is_verified_by_looking(self, harness: RunnerHarness) -> None:
+        harness.keep()  # it may be cancelled before it has left a line
+        harness.settings = harness.settings | {"visibility_delay": 1}  # the answer arrives before the next look
+        await super().test_a_cancel_is_verified_by_looking(harness)

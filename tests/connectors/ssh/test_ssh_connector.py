@@ -165,15 +165,14 @@ async def _begun(harness: RunnerHarness, line: Any, submitting: asyncio.Task[Any
 
 
 async def test_a_reply_that_never_comes_is_unknown(harness: RunnerHarness, sshd: SshServer) -> None:
-    harness.settings = harness.settings | {"request_timeout": 0.5}
     async with line_to(sshd.port) as line:
-        connector = await harness.open(port=line.port, host_keys=[sshd.fingerprint])
+        connector: Any = await harness.open(port=line.port, host_keys=[sshd.fingerprint])
         intent = new_intent(harness.spec())
         assert (await connector.look(LookQuery(doubts=(intent,)))).complete
-        line.deaf = True
+        line.deaf, connector.machine._timeout_s = True, 0.5
         answer = await connector.submit(intent)
         assert isinstance(answer, Unknown), answer
-        line.deaf = False
+        line.deaf, connector.machine._timeout_s = False, 10
         line.cut()
         await connector.look(LookQuery(doubts=(intent,)))  # may be the one that notices
         assert (await connector.look(LookQuery(doubts=(intent,)))).complete, "a lost connection is made again"

@@ -6,6 +6,7 @@ stop= stopped= script= watcher=
 halt() {
     : "${stop:=$1}"
     [ -z "$script" ] && return
+    trap '' ALRM USR1 # once is enough: asked again and again, it would begin again and again
     if started "$script"; then stopped=yes; fi
     echo "$stop" >"$dir/stop"
     [ -z "$watcher" ] || kill "$watcher" 2>/dev/null

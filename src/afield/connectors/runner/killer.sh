@@ -5,12 +5,17 @@
 set -u
 mark="AFIELD_ATTEMPT=$1" grace=$2 leader=${3:-} ticks=${4:-}
 
-# Sets `session` of process $1; fails when it is gone or a zombie.
+# Sets `session` of process $1; fails when it is gone or a zombie, and for sessions that are never a script's: those of
+# the machine, and the one this runs in. A mistake here would end what is not ours.
+own=
 session_of() {
     { read -r line <"/proc/$1/stat"; } 2>/dev/null || return 1
     set -- ${line##*) }
-    [ "$1" != Z ] && session=$4
+    [ "$1" = Z ] && return 1
+    case ${4:-} in '' | 0 | 1 | "$own" | *[!0-9]*) return 1 ;; esac
+    session=$4
 }
+session_of "$$" && own=$session
 
 # Whether the session LEADER is still the script's. Its number is not given away while somebody is in it.
 ours() {
