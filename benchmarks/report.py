@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from benchmarks.harness import RESULTS, ROOT, Json
+from benchmarks.harness import RESULTS, ROOT, Json, deliver
 
 PAGE = ROOT / "docs" / "performance.md"
 NAMES = {
@@ -112,7 +112,115 @@ def crash(result: Json) -> str:
     return "\n\n".join([table(head, rows), aim, *result["notes"].values()])
 
 
-SECTIONS: dict[str, Callable[[Json], str]] = {"throughput": throughput, "calls": calls, "crash": crash}
+SCENARIOS = {
+    "as_shipped": "as shipped, limits enforced",
+    "unpaced": "unpaced, a session each",
+    "unpaced_one_session": "unpaced, one session",
+}
+WAYS = {
+    "afield": "**Afield**, settings as shipped",
+    "afield_raised": "**Afield**, looking ten times a second",
+    "ansible": "Ansible through ansible-runner",
+}
+KINDS = {"command_put": "PUT", "command_get": "GET", "command_list": "LIST", "vm_get": "VM", "command_delete": "DELETE"}
+
+
+def runbook(result: Json) -> str:
+    rows = [
+        [
+            SCENARIOS[name],
+            one["steps"],
+            f"{one['steps_per_s']:.1f}",
+            f"{one['worker_cpu_ms_per_step']:.1f}",
+            f"{one['store_cpu_ms_per_step']:.1f}",
+            f"{one['all_calls_per_step']:.2f}",
+            ", ".join(f"{KINDS.get(kind, kind)} {count:.2f}" for kind, count in one["calls_per_step"].items()),
+            ", ".join(f"{budget}: {count}" for budget, count in one["beyond_budget"].items()) or "none",
+            f"{one['lag_grains']['median']:.2f} / {one['lag_grains']['p95']:.2f}",
+        ]
+        for name, one in result["managed"].items()
+    ]
+    head = ["", "steps", "steps/s", "worker CPU ms each", "store CPU ms each", "calls each", "by kind"]
+    head += ["beyond a budget", "end to record, grains (median / p95)"]
+    aims = result["aims"]
+    words = [
+        f"No budget of Compute exceeded as shipped: {_aim(aims['budgets_kept'])}",
+        f"none of Resource Manager's: {_aim(aims['manager_kept'])}",
+        f"at most 4 calls a short step as shipped: {_aim(aims['most_calls'])}",
+        f"no step run twice: {_aim(aims['nothing_ran_twice'])}",
+    ]
+    return "\n\n".join([table(head, rows), f"{'; '.join(words)}.", _over_ssh(result), measured_on(result)])
+
+
+def _over_ssh(result: Json) -> str:
+    ssh = result["ssh"]
+    if "steps_per_s" not in ssh:
+        return f"Over ssh: not measured ({ssh['skipped']})."
+    peer, version = ssh["steps_per_s"].get("ansible"), result["versions"].get("ansible-core", "")
+    rows = [
+        [
+            f"{WAYS[name]} ({version})" if name == "ansible" and version else WAYS[name],
+            f"{rate:.1f}",
+            f"{rate / peer:.1f}" if peer else "n/a",
+            f"{ssh['cpu_ms_per_step'][name]:.0f}",
+        ]
+        for name, rate in ssh["steps_per_s"].items()
+    ]
+    met = _aim(result["aims"]["three_times_ansible"])
+    text = f"Medians of {ssh['rounds']} alternating rounds, {ssh['steps']} steps each. At least 3 times Ansible: {met}."
+    return "\n\n".join(
+        [table([f"over ssh, {ssh['hosts']} hosts", "steps/s", "of Ansible's", "CPU ms each"], rows), text]
+    )
+
+
+def _aim(met: bool | None) -> str:
+    return "not measured" if met is None else verdict(met)
+
+
+def detect(result: Json) -> str:
+    rows = [
+        [f"`{name}`", one["cause"] or "*nothing is claimed*", f"{one['right']} of {one['of']}"]
+        for name, one in result["by_fault"].items()
+    ]
+    share, alarms = result["share_right"], result["false_alarms"]
+    touched = result["scripts_run_by_diagnosing"], result["changes_made_by_diagnosing"]
+    aims = [
+        f"Share that names the true cause {share} (aim 1.0: {verdict(share == 1)})",
+        f"false alarms {alarms}",
+        f"scripts run by diagnosing {touched[0]}, calls that change something {touched[1]} (aim 0: "
+        f"{verdict(touched == (0, 0))})",
+    ]
+    costs = (
+        f"{result['diagnoses']} diagnoses; each took {result['reads_per_diagnosis']} calls that read and "
+        f"{result['seconds_per_diagnosis']} s."
+    )
+    wrong = {one["fault"]: one for one in reversed(result["wrong"])}
+    missed = [f"- `{name}`: {_plain(one['sentence'])}" for name, one in reversed(wrong.items())]
+    listed = ["Of those that were wrong, one for each fault:\n\n" + "\n".join(missed)] if missed else []
+    found = table(["fault", "true cause", "right"], rows)
+    return "\n\n".join([found, f"{'; '.join(aims)}. {costs}", *listed, measured_on(result)])
+
+
+def _plain(sentence: str) -> str:
+    """Fit to stand in a list: ids and times say nothing there."""
+    return re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "...", sentence).replace("`", "'")
+
+
+SECTIONS: dict[str, Callable[[Json], str]] = {
+    "throughput": throughput,
+    "calls": calls,
+    "crash": crash,
+    "runbook": runbook,
+    "detect": detect,
+}
+
+
+def finish(name: str, result: Json, options: argparse.Namespace) -> None:
+    """Print a result, as JSON or as it will stand in the page, and keep it if that is wanted."""
+    if options.json or options.save:
+        deliver(name, result, options)
+    if not options.json:
+        print(SECTIONS[name](result))
 
 
 def fill(page: str, results: Path) -> str:

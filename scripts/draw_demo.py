@@ -18,8 +18,9 @@ from rich.console import Console
 from afield.demo.cloud import Cloud
 from afield.demo.crew import Crew
 from afield.demo.report import in_words
+from afield.demo.scene import Scene
 from afield.demo.screen import picture
-from afield.demo.story import Scene, Story
+from afield.demo.story import Story
 
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "demo.svg"
 

@@ -204,3 +204,14 @@ def test_the_target_explains_what_waits_and_not_what_has_ended() -> None:
     assert waiting.rungs[-1].name == "target.token"
     ended = diagnose_execution(facts(S.FAILED, reason=BECAUSE), target_fails())
     assert ended.sentence.startswith("It failed: Was unable to compile")
+
+
+def test_a_doubt_is_explained_by_itself_unless_the_target_is_in_graver_trouble() -> None:
+    doubtful = facts(S.UNCONFIRMED)
+
+    def target(verdict: CheckVerdict) -> Diagnosis:
+        said = CheckResult(verdict=verdict, asked="?", answered="The target.", cause="The target")
+        return conclude("target", [Rung(name="t", result=said)], all_well="Well.")
+
+    assert "Nobody knows whether" in diagnose_execution(doubtful, target(V.WARN)).sentence
+    assert diagnose_execution(doubtful, target(V.FAIL)).sentence == "The target."

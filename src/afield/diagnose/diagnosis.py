@@ -62,12 +62,13 @@ def joined(first: Diagnosis, second: Diagnosis, *, prefix: str, explained_by: Di
     """Two ladders as one, the second's rungs under a prefix. The second explains the first: its sentence is taken
     when it found something at least as grave, unless `explained_by` says whose to take."""
     rungs = (*first.rungs, *(replace(rung, name=f"{prefix}.{rung.name}") for rung in second.rungs))
-    deeper = second.verdict is not CheckVerdict.OK and _rank(second.verdict) <= _rank(first.verdict)
+    deeper = second.verdict is not CheckVerdict.OK and rank(second.verdict) <= rank(first.verdict)
     explained_by = explained_by or (second if deeper else first)
     return Diagnosis(subject=first.subject, rungs=rungs, sentence=explained_by.sentence)
 
 
-def _rank(verdict: CheckVerdict) -> int:
+def rank(verdict: CheckVerdict) -> int:
+    """How grave it is; 0 is the gravest."""
     return _GRAVEST_FIRST.index(verdict) if verdict in _GRAVEST_FIRST else len(_GRAVEST_FIRST)
 
 

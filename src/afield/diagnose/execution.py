@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from afield.connectors.base import CheckResult, CheckVerdict, Limits
-from afield.diagnose.diagnosis import Diagnosis, Rung, conclude, joined
+from afield.diagnose.diagnosis import Diagnosis, Rung, conclude, joined, rank
 from afield.diagnose.expectation import expectation
 from afield.diagnose.words import ago, at_time, because
 from afield.model.execution import Attempt, Event, Execution
@@ -36,14 +36,17 @@ class Facts:
 def diagnose_execution(facts: Facts, target: Diagnosis | None = None) -> Diagnosis:
     """Climb the ladder; with the target's own ladder below it, if that was climbed too.
 
-    The target explains an execution that still waits for something, never one that has ended.
+    The target explains an execution that still waits for something, never one that has ended; and one whose attempt is
+    in doubt only if it is in graver trouble itself.
     """
     rungs = [Rung(name=name, result=check(facts)) for name, check in RUNGS.items()]
     subject = f"execution {facts.execution.id}"
     own = conclude(subject, rungs, all_well=expectation(facts.execution, facts.now))
     if target is None:
         return own
-    return joined(own, target, prefix="target", explained_by=own if facts.execution.complete else None)
+    in_doubt = facts.execution.state is _S.UNCONFIRMED and rank(own.verdict) <= rank(target.verdict)
+    explained_by = own if facts.execution.complete or in_doubt else None
+    return joined(own, target, prefix="target", explained_by=explained_by)
 
 
 def _ok(asked: str, answered: str) -> CheckResult:

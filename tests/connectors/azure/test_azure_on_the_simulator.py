@@ -247,7 +247,9 @@ async def test_an_operation_that_fails_is_told_as_what_it_is(
     entry, _ = await ran(cloud, ACTION, script="echo hi")
     assert (entry.state, entry.reason and entry.reason.code) == (state, code)
     managed, _ = await ran(cloud, MANAGED, script="echo hi")
-    assert (managed.state, managed.reason and managed.reason.code) == (RemoteState.FAILED, "provisioning_failed")
+    assert managed.reason is not None
+    assert (managed.state, managed.reason.code) == (RemoteState.FAILED, "provisioning_failed")
+    assert managed.reason.text.endswith(f"({fails.get('code', 'VMExtensionProvisioningError')})"), "why, not only that"
 
 
 # ---------------------------------------------------------------------------------------- tokens and budgets

@@ -163,15 +163,16 @@ class AzureApi:
             raise
         return _object(cast(JsonValue, found))
 
-    async def put_run_command(self, vm: VmAddress, name: str, body: JsonObject) -> JsonObject:
-        """Create a run command, which starts it; the resource as Azure shows it at once."""
+    async def put_run_command(self, vm: VmAddress, name: str, body: JsonObject) -> tuple[JsonObject, str]:
+        """Create a run command, which starts it; the resource as Azure shows it at once, and the address of the
+        operation that delivers the script: a capability, never logged."""
         operations = self._arm.compute(vm.subscription_id).virtual_machine_run_commands
         seen = _Seen(starts_work=True)
         async with self._told():
             await operations.begin_create_or_update(
                 vm.resource_group, vm.vm_name, name, cast(Any, body), polling=False, raw_response_hook=seen
             )
-        return seen.body()
+        return seen.body(), seen.header("Azure-AsyncOperation")
 
     async def delete_run_command(self, vm: VmAddress, name: str) -> None:
         """Delete a run command, which stops it. That there is none is no error."""

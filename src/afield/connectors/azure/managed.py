@@ -123,13 +123,15 @@ class AzureVmConnector(Connector[VmAddress, VmCommandSpec]):
         body = build_run_command(spec, vm, intent.key, self._blobs(intent.key), protect=protect)
         mark(self._vm.log, "attempt 1/1", intent)
         try:
-            shown = parse_run_command(await self._vm.api.put_run_command(self._vm.address, intent.key, body))
+            created, operation = await self._vm.api.put_run_command(self._vm.address, intent.key, body)
         except AzureError as error:
             self._vm.forget_vm()
             submission = of_error(error, "Creating the run command")
             if not isinstance(submission, Unknown):
                 self._shelf.sent.pop(intent.key, None)
             return submission
+        shown = parse_run_command(created)
+        self._shelf.delivered_by(intent.key, operation)
         if not same_name(shown.name, intent.key):
             return Unknown(Reason("unreadable_reply", f"Azure accepted {intent.key}, and shows {shown.name!r}."))
         self._sight.names.add(intent.key)

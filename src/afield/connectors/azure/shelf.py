@@ -19,6 +19,7 @@ class Shelf:
     ended: dict[str, RunCommandView] = field(default_factory=dict)
     cancelled: dict[str, RunCommandView] = field(default_factory=dict)
     sent: dict[str, None] = field(default_factory=dict)  # keys of attempts that left, oldest first
+    operations: dict[str, str] = field(default_factory=dict)  # where to ask how the delivery of a script went
 
     def learn(self, views: Iterable[RunCommandView], wanted: frozenset[str]) -> None:
         """Keep the ended ones among those wanted, the latest of them."""
@@ -45,12 +46,19 @@ class Shelf:
         _trim(self.sent, _MOST_KEYS)
         return True
 
+    def delivered_by(self, key: str, operation: str) -> None:
+        """Remember which operation delivers a script."""
+        if operation:
+            self.operations[key] = operation
+            _trim(self.operations, _MOST_KEYS)
+
     def forget(self, name: str) -> None:
         """All of it is collected."""
+        self.operations.pop(name, None)
         self.ended.pop(name, None)
         self.cancelled.pop(name, None)
 
 
-def _trim(kept: dict[str, RunCommandView] | dict[str, None], most: int) -> None:
+def _trim(kept: dict[str, RunCommandView] | dict[str, None] | dict[str, str], most: int) -> None:
     while len(kept) > most:
         del kept[next(iter(kept))]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from afield.connectors.azure.causes import explain
 from afield.connectors.azure.failure import AzureError
+from afield.connectors.azure.operations import parse_operation
 from afield.connectors.azure.pacing import CallKind
 from afield.connectors.azure.shelf import Shelf
 from afield.connectors.azure.target import VmTarget
 from afield.connectors.azure.view import RunCommandView, parse_run_command
-from afield.connectors.azure.wire import entry_of, same_name
+from afield.connectors.azure.wire import entry_of, same_name, undelivered
 from afield.connectors.base import Entry, LookQuery, RemoteState, Snapshot
 from afield.faultpoints import FaultPoint, reach
 
@@ -34,6 +36,7 @@ class Sight:
             why = error.reason("Looking at the VM's run commands")
             self._vm.log.info("azure.look_incomplete", code=why.code, why=why.text)
             return Snapshot(taken_at=taken_at, complete=False, calls=1, error=why, retry_after=error.retry_after)
+        views = [await self._explained(view) for view in views]
         self._shelf.learn(views, asked)
         entries = (*map(entry_of, views), *self._stopped(asked, views))
         return Snapshot(taken_at=taken_at, complete=True, entries=entries, calls=calls)
@@ -48,6 +51,21 @@ class Sight:
         found = await self._vm.api.get_run_command(self._vm.address, next(iter(asked)))
         reach(FaultPoint.DURING_LOOK)
         return ([] if found is None else [_named(parse_run_command(found), asked)]), 1
+
+    async def _explained(self, view: RunCommandView) -> RunCommandView:
+        """With the reason why a script was not delivered, which the run command itself does not show."""
+        operation = self._shelf.operations.get(view.name)
+        if operation is None or view.message or not undelivered(view):
+            return view
+        try:
+            self._vm.allow(CallKind.POLL)
+            told = parse_operation(await self._vm.api.get_operation(operation))
+        except AzureError:
+            return view
+        if not told.error_code:
+            return view
+        cause = explain(0, told.error_code, told.error_message)
+        return replace(view, message=f"{cause.sentence} ({told.error_code})")
 
     def _stopped(self, asked: frozenset[str], shown: list[RunCommandView]) -> list[Entry]:
         """What we deleted to stop it, and the VM does not show any more."""

@@ -133,6 +133,12 @@ def status_of(view: RunCommandView) -> str:
     return view.execution_word or view.provisioning_state or "unknown"
 
 
+def undelivered(view: RunCommandView) -> bool:
+    """Whether Azure could not bring the script to the VM. Why, only the operation that tried says."""
+    failed = view.provisioning_state.lower() == "failed"
+    return failed and not view.ended and view.execution_state is not ScriptState.RUNNING
+
+
 def judged(view: RunCommandView) -> tuple[RemoteState, Reason | None]:
     """The state of the script, and why. An exit code says something only once the script has ended."""
     deleting = view.provisioning_state.lower() == "deleting"
@@ -140,7 +146,7 @@ def judged(view: RunCommandView) -> tuple[RemoteState, Reason | None]:
         return _ended(view)
     if deleting:
         return RemoteState.RUNNING, None  # until it is gone
-    if view.provisioning_state.lower() == "failed" and view.execution_state is not ScriptState.RUNNING:
+    if undelivered(view):
         text = clean(view.message) or "The platform could not deliver the script."
         return RemoteState.FAILED, Reason("provisioning_failed", text)
     if view.execution_state in _LIVE:
