@@ -15,6 +15,7 @@ setup: ## virtual environment with the locked dependencies (does nothing when up
 	@scripts/setup.sh
 
 demo: setup ## work in a simulated cloud while workers die: make demo ARGS="--once --json"
+	@scripts/system_packages.sh bubblewrap || true
 	@$(BIN)/afield demo $(ARGS)
 
 test: lint types imports docs pytest ## everything that has to pass
@@ -34,6 +35,7 @@ docs: setup ## build the site into site/, every link checked
 	@echo "== docs" && NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --clean
 
 pytest: setup ## the tests alone: make pytest ARGS="-k plan"
+	@scripts/system_packages.sh bubblewrap openssh-client openssh-server || true
 	@echo "== pytest" && $(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 .venv-bench/.stamp: requirements/bench.txt

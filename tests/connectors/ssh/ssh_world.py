@@ -7,7 +7,7 @@ import getpass
 import os
 import socket
 import subprocess
-import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -83,23 +83,21 @@ def running_sshd(folder: Path) -> Iterator[SshServer]:
     (folder / "host_key").chmod(0o600)
     server.let_in(server.user_key)
     (folder / "config").write_text(_CONFIG.format(port=server.port, folder=folder))
-    process = subprocess.Popen([_SSHD, "-D", "-e", "-f", folder / "config"], stderr=subprocess.PIPE, text=True)
+    command = [_SSHD, "-D", "-f", folder / "config", "-E", folder / "log"]
+    process = subprocess.Popen(command)
     try:
-        assert process.stderr is not None
-        said = []
-        for line in process.stderr:
-            said.append(line)
-            if "listening" in line:
-                break
-        else:
-            raise AssertionError("".join(said))
-        threading.Thread(target=process.stderr.read, daemon=True).start()
+        while not _listens(server.port):
+            assert process.poll() is None, (folder / "log").read_text()
+            time.sleep(0.01)
         yield server
     finally:
         process.terminate()
         process.wait()
-        if process.stderr is not None:
-            process.stderr.close()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _free_port() -> int:
@@ -114,7 +112,7 @@ class Line:
     def __init__(self, to_port: int) -> None:
         self.port = 0
         self.deaf = False
-        self.passed = 0  # bytes from the client
+        self.deaf_after = 1 << 60  # bytes from the client
         self._to_port = to_port
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -126,6 +124,9 @@ class Line:
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, back: bool = False) -> None:
         while data := await reader.read(65536):
+            if not back:
+                self.deaf_after -= len(data)
+                self.deaf = self.deaf or self.deaf_after <= 0
             if not (back and self.deaf):
                 writer.write(data)
                 await writer.drain()

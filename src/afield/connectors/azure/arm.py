@@ -45,6 +45,9 @@ _CONNECT_S = 10
 _IDLE_S = 10  # a connection idle for longer is not used again: one the server just closed would cost an unknown
 
 
+_NO_TOKEN_YET = "waiting for a token"  # noqa: S105 - a note, no secret
+
+
 class TokenPolicy(AsyncHTTPPolicy[Any, Any]):
     """Signs requests to the account's own host, once more with a new token after a 401; others are not sent at all."""
 
@@ -59,13 +62,20 @@ class TokenPolicy(AsyncHTTPPolicy[Any, Any]):
         if there != self._host:
             text = f"the address leads to {there}, which is not {self._host}; the token stays here"
             raise AzureError(text, trouble=Trouble.AWAY_FROM_HOME)
-        token = await self._tokens.token(self._login.refresh)
+        token = await self._token()
         response = await self._signed(request, token)
         if response.http_response.status_code == 401:
             await _finish(response.http_response)
-            token = await self._tokens.token(self._login.refresh, rejected=token)
-            response = await self._signed(request, token)
+            response = await self._signed(request, await self._token(rejected=token))
         return response
+
+    async def _token(self, *, rejected: str | None = None) -> str:
+        """A token. Whoever is cut off while waiting for it leaves a note: nothing was sent then."""
+        try:
+            return await self._tokens.token(self._login.refresh, rejected=rejected)
+        except asyncio.CancelledError as cut_off:
+            cut_off.add_note(_NO_TOKEN_YET)
+            raise
 
     async def _signed(self, request: PipelineRequest[Any], token: str) -> PipelineResponse[Any, Any]:
         request.http_request.headers["Authorization"] = f"Bearer {token}"
@@ -170,7 +180,9 @@ class Arm:
         try:
             async with asyncio.timeout(patience.total_seconds()):
                 yield
-        except TimeoutError:
+        except TimeoutError as error:
+            if _NO_TOKEN_YET in getattr(error.__cause__, "__notes__", ()):
+                raise AzureError("no token came in time", trouble=Trouble.NO_TOKEN) from None
             raise AzureError("no reply in time", trouble=Trouble.NO_REPLY) from None
         except SdkError as error:
             raise self._translated(error) from None

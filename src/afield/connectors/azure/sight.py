@@ -8,6 +8,7 @@ from afield.connectors.azure.causes import explain
 from afield.connectors.azure.failure import AzureError
 from afield.connectors.azure.operations import parse_operation
 from afield.connectors.azure.pacing import CallKind
+from afield.connectors.azure.redaction import clean
 from afield.connectors.azure.shelf import Shelf
 from afield.connectors.azure.target import VmTarget
 from afield.connectors.azure.view import RunCommandView, parse_run_command
@@ -65,7 +66,8 @@ class Sight:
         if not told.error_code:
             return view
         cause = explain(0, told.error_code, told.error_message)
-        return replace(view, message=f"{cause.sentence} ({told.error_code})")
+        said = f"{cause.sentence} Azure says: {clean(told.error_message)} ({told.error_code})"
+        return replace(view, message=said)
 
     def _stopped(self, asked: frozenset[str], shown: list[RunCommandView]) -> list[Entry]:
         """What we deleted to stop it, and the VM does not show any more."""
