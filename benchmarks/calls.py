@@ -34,6 +34,7 @@ from afield.model.states import ExecutionState
 from afield.model.target import DEFAULT_TENANT
 from afield.telemetry.logs import set_up_logs
 from afield.testing.artifacts import MemoryArtifacts
+from afield.testing.notes import MemoryNotes
 from afield_sim.testing import ManualClock, Simulator, running_simulator
 from benchmarks.harness import Json, arguments, deliver, machine, say
 from benchmarks.work import SQL
@@ -209,6 +210,7 @@ async def _drive(new: NewTarget, sim: Simulator, ledger: MemoryLedger, watch: Wa
         secret=secret,
         tokens=MemoryTokens(secret, watch.clock),
         artifacts=artifacts,
+        notes=MemoryNotes(),
         clock=watch.clock,
     )
     connector = cast(AnyConnector, await WatchedConnector.open(context))

@@ -17,11 +17,11 @@ from afield.model.target import DEFAULT_TENANT, Target
 from afield.sessions import SessionDesk
 
 SCRIPTS = (
-    'set -eu\nmkdir -p "$HOME/work"\ndf -P / | awk \'NR==2 {print $5}\' > "$HOME/work/full"\ncat "$HOME/work/full"',
-    'set -eu\nfor n in 1 2 3 4 5; do echo "line $n" > "$HOME/work/log.$n"; done\nls "$HOME/work" | wc -l',
-    'set -eu\ncat "$HOME"/work/log.* | sort -r > "$HOME/work/all"\ngrep -c line "$HOME/work/all"',
-    'set -eu\nrm -f "$HOME"/work/log.*\ntest -s "$HOME/work/all" && echo kept',
-    'set -eu\ntest "$(wc -l < "$HOME/work/all")" -eq 5\nrm -r "$HOME/work"\necho done',
+    'set -eu\nmkdir -p "$HOME/jobs"\ndf -P / | awk \'NR==2 {print $5}\' > "$HOME/jobs/full"\ncat "$HOME/jobs/full"',
+    'set -eu\nfor n in 1 2 3 4 5; do echo "line $n" > "$HOME/jobs/log.$n"; done\nls "$HOME/jobs" | wc -l',
+    'set -eu\ncat "$HOME"/jobs/log.* | sort -r > "$HOME/jobs/all"\ngrep -c line "$HOME/jobs/all"',
+    'set -eu\nrm -f "$HOME"/jobs/log.*\ntest -s "$HOME/jobs/all" && echo kept',
+    'set -eu\ntest "$(wc -l < "$HOME/jobs/all")" -eq 5\nrm -r "$HOME/jobs"\necho done',
 )
 """Five steps that need one another's files, as short as those of a real runbook."""
 _PAGE = 5000

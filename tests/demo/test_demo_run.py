@@ -13,6 +13,12 @@ import psutil
 import pytest
 
 KEYS = {
+    "sessions",
+    "sessions_completed",
+    "sessions_resumed",
+    "steps_run_twice",
+    "rollbacks",
+    "conflicts_explained",
     *("submitted", "landed", "lost", "duplicated", "worker_kills", "database_kills", "adopted", "resubmitted"),
     "seconds",
 }
@@ -44,9 +50,12 @@ async def test_nothing_is_lost_and_nothing_runs_twice(tmp_path: Path) -> None:
     assert result["submitted"] >= 40
     assert result["landed"] == result["submitted"]
     assert (result["lost"], result["duplicated"]) == (0, 0)
-    assert (result["worker_kills"], result["database_kills"]) == (2, 1)
+    assert (result["worker_kills"], result["database_kills"]) == (3, 1)
     assert result["adopted"] >= 1
     assert result["resubmitted"] >= 1
+    assert (result["sessions"], result["sessions_completed"], result["rollbacks"]) == (5, 4, 1)
+    assert (result["steps_run_twice"], result["conflicts_explained"]) == (0, 1)
+    assert result["sessions_resumed"] >= 1
     assert "Nothing was lost and nothing ran twice." in err.decode()
 
 
