@@ -9,7 +9,7 @@ from uuid import UUID
 
 from afield.connectors.base import CheckResult, CheckVerdict
 from afield.diagnose.diagnosis import Diagnosis, Rung, conclude, joined
-from afield.diagnose.words import ago, at_time, because
+from afield.diagnose.words import ago, at_time, because, roughly
 from afield.model.execution import Execution
 from afield.model.session import SESSION_FINAL, STEP_FAILED, Session, SessionState, Step, StepKind, StepState
 from afield.model.target import Target
@@ -114,9 +114,9 @@ def _people(facts: SessionFacts) -> CheckResult:
     if not waiting:
         return _ok(asked, "No.")
     step = waiting[0]
-    since = ago(step.asked_at, facts.now) if step.asked_at else "a while"
+    span = roughly(facts.now - step.asked_at) if step.asked_at else "a while"
     verb = "approve" if step.kind is StepKind.RUN else "answer"
-    cause = f"{_named(step)} waits for a person since {since}"
+    cause = f"{_named(step)} has waited for a person for {span}"
     return _trouble(_V.WARN, asked, cause, f"{verb} it: `afield session approve {facts.session.id} {step.number}`")
 
 
