@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell that runs us in the background has us ignore Ctrl-C; the commands that tests interrupt would, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _STRICT = os.environ.get("CI", "").lower() == "true"
 
