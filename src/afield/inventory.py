@@ -21,14 +21,13 @@ from afield.connectors.accounts import (
     check_account_address,
     preload_accounts,
 )
-from afield.connectors.base import Check, CheckResult, TokenSource
+from afield.connectors.base import Check, CheckResult
 from afield.diagnose.diagnosis import Diagnosis
 from afield.diagnose.ladder import Climb, climb
 from afield.errors import ConflictError, CredentialError
 from afield.kernel import Kernel
 from afield.ledger.accounts import Accounts, RecordedAccount
 from afield.ledger.machines import MachineFilter, Machines, SeenMachine
-from afield.ledger.tokens import MemoryTokens, PostgresTokens
 from afield.model.jsontypes import JsonObject
 from afield.model.target import DEFAULT_TENANT, Target
 
@@ -198,15 +197,12 @@ class Inventory:
     async def _opened(self, recorded: RecordedAccount) -> AsyncIterator[AnyAccount]:
         await asyncio.to_thread(preload_accounts)
         kernel, secret = self._kernel, await self._secret(recorded)
-        tokens: TokenSource = MemoryTokens(secret, kernel.clock)
-        if recorded.credential_id:
-            tokens = PostgresTokens(kernel.ledger.database, kernel.keyring, recorded.credential_id, kernel.clock)
         context = AccountContext(
             account_id=recorded.id,
             name=recorded.name,
             address=recorded.address,
             secret=secret,
-            tokens=tokens,
+            tokens=kernel.token_source(recorded.credential_id, secret),
             clock=kernel.clock,
         )
         account = await account_class(recorded.kind).open(context)

@@ -13,8 +13,9 @@ import structlog
 
 from afield.clock import Clock, SystemClock
 from afield.config import Settings
-from afield.connectors.base import Limits, TargetContext, TokenSource
+from afield.connectors.base import Limits, TargetContext
 from afield.connectors.registry import AnyConnector, check_address, check_spec, connector_class, preload
+from afield.connectors.tokens import TokenSource
 from afield.engine.advance import Advancer
 from afield.engine.queue import Nudger, open_queue
 from afield.engine.session_worker import SessionWorker
@@ -138,23 +139,29 @@ class Kernel:
         AfieldError when that is not possible."""
         kind = connector_class(target.connector)
         limits_of(target)
+        return await kind.open(await self.target_context(target))
+
+    async def target_context(self, target: Target) -> TargetContext:
+        """All that a connector is given of a target, its credential among it. Makes no remote call."""
         credential_id = target.credential_id
         secret = await self.credentials.secret(credential_id) if credential_id else {}
-        tokens: TokenSource = MemoryTokens(secret, self.clock)
-        if credential_id:
-            tokens = PostgresTokens(self.ledger.database, self.keyring, credential_id, self.clock)
-        context = TargetContext(
+        return TargetContext(
             target_id=target.id,
             name=target.name,
             address=target.address,
             settings=target.settings,
             secret=secret,
-            tokens=tokens,
+            tokens=self.token_source(credential_id, secret),
             artifacts=self.artifacts,
             notes=TargetNotes(self.ledger.database, self.keyring, target.id),
             clock=self.clock,
         )
-        return await kind.open(context)
+
+    def token_source(self, credential_id: UUID | None, secret: Mapping[str, str]) -> TokenSource:
+        """Tokens of a credential, shared by all processes; without one, of this process alone."""
+        if credential_id is None:
+            return MemoryTokens(secret, self.clock)
+        return PostgresTokens(self.ledger.database, self.keyring, credential_id, self.clock)
 
     # ------------------------------------------------------------------ executions
 

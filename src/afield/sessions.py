@@ -85,7 +85,11 @@ def _checked(step: AnyStep, targets: dict[UUID, Target]) -> AnyStep:
         return step
     if step.target_id is None or step.target_id not in targets:
         raise NotFoundError(f"Step {step.name!r} has no target that is there.", hint="See `afield targets list`.")
-    connector = targets[step.target_id].connector
+    return complete(step, targets[step.target_id].connector)
+
+
+def complete(step: AnyStep, connector: str) -> AnyStep:
+    """The step with its specs as they are recorded: checked, with defaults. Raises InvalidInputError naming it."""
     try:
         work = _work(connector, step.work)
         undo = replace(step.undo, work=_work(connector, step.undo.work)) if step.undo else None

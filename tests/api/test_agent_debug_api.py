@@ -57,6 +57,14 @@ class Cloud:
         status: Json = shown.json
         return status
 
+    async def state_with_next_look(self) -> Json:
+        """The session's state of execution, once the worker has said when it looks for the running step again."""
+        while True:
+            state: Json = (await self.web.get(f"{DEBUG}/execution-state?session_id={self.session_id}")).json
+            if state["next"]["at"] is not None:
+                return state
+            await asyncio.sleep(0.02)
+
     async def restart(self, **more: Any) -> Json:
         body = {"reason": "cannot end", "confirm_name": self.vm.name.upper()}
         told = await self.web.post(f"{DEBUG}/restart-azure-vm?session_id={self.session_id}", body, **more)
@@ -146,9 +154,8 @@ async def test_the_test_command_is_refused_while_something_holds_the_vm(cloud: C
         await cloud.sim.arm_admin.wait("running", vm=cloud.vm.name)
         busy = await cloud.test("execute=true")
         assert (busy["executed"], busy["refused"]) == (False, "Refused: something is running on the target.")
-        state = (await cloud.web.get(f"{DEBUG}/execution-state?session_id={cloud.session_id}")).json
+        state = await cloud.state_with_next_look()
         assert state["next"]["what"] == "Step 1 (Wait) runs; the next one begins when it has ended."
-        assert state["next"]["at"] is not None
         (step,) = state["steps"]
         assert (step["state"], step["target"], step["execution_state"] is not None) == ("running", "here", True)
         shown = await cloud.status()

@@ -11,7 +11,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from afield.connectors.base import Token, TokenGrant, TokenSource
+from afield.connectors.tokens import Token, TokenGrant, TokenSource
 from afield.errors import ConflictError, CredentialError, LookError, NotFoundError
 from afield.ledger.credentials import Credentials
 from afield.ledger.database import Database

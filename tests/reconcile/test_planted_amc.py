@@ -13,7 +13,8 @@ import pytest
 from afield.clock import SystemClock
 from afield.connectors.amc.connector import AmcConnector
 from afield.connectors.amc.spec import AmcSpec
-from afield.connectors.base import Accepted, Refresh, Submission, TargetContext, Unknown
+from afield.connectors.base import Accepted, Submission, TargetContext, Unknown
+from afield.connectors.tokens import Refresh
 from afield.ledger.base import NewTarget
 from afield.ledger.memory import MemoryLedger
 from afield.model.execution import Execution, Move, NewExecution

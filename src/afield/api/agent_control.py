@@ -162,9 +162,8 @@ async def cancel_session(
     body: NoteBody | None = None,
 ) -> SessionBody:
     """Begin nothing more, and stop what runs. What comes of it shows in the state. 409 when it is over."""
-    note = (body or NoteBody()).note
-    verb = partial(control.cancel, by=principal.name, note=note, now=kernel.clock.now())
-    return SessionBody.of(await runbooks.desk.control(session_id, verb))
+    said = Said(by=principal.name, note=(body or NoteBody()).note, now=kernel.clock.now())
+    return SessionBody.of(await runbooks.desk.control(session_id, partial(control.cancel, **said)))
 
 
 @router.post("/{session_id}/complete")
@@ -177,9 +176,8 @@ async def complete_session(
     body: NoteBody | None = None,
 ) -> SessionBody:
     """Declare a session done that failed, is paused or waits. What is pending is left out."""
-    note = (body or NoteBody()).note
-    verb = partial(control.complete, by=principal.name, note=note, now=kernel.clock.now())
-    return SessionBody.of(await runbooks.desk.control(session_id, verb))
+    said = Said(by=principal.name, note=(body or NoteBody()).note, now=kernel.clock.now())
+    return SessionBody.of(await runbooks.desk.control(session_id, partial(control.complete, **said)))
 
 
 @router.post("/{session_id}/abandon")
@@ -192,9 +190,8 @@ async def abandon_session(
     body: NoteBody | None = None,
 ) -> SessionBody:
     """Give a session up as it is. What runs is neither stopped nor followed by it any more."""
-    note = (body or NoteBody()).note
-    verb = partial(control.abandon, by=principal.name, note=note, now=kernel.clock.now())
-    return SessionBody.of(await runbooks.desk.control(session_id, verb))
+    said = Said(by=principal.name, note=(body or NoteBody()).note, now=kernel.clock.now())
+    return SessionBody.of(await runbooks.desk.control(session_id, partial(control.abandon, **said)))
 
 
 def _done(

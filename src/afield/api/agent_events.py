@@ -21,7 +21,7 @@ from afield.api.bodies import EventBody, EventsBody
 from afield.api.events import LastEventId, Limit
 from afield.api.middleware import WEBSOCKET_TOKEN
 from afield.api.runtime import Runtime, RuntimeDep
-from afield.api.sse import stream
+from afield.api.sse import MEDIA_TYPE, streaming
 from afield.errors import AfieldError, UnavailableError
 from afield.ledger.base import EventFilter
 from afield.ledger.sessions import Sessions
@@ -33,11 +33,10 @@ router = APIRouter(prefix="/agent", tags=["sessions"])
 
 SinceId = Annotated[int, Query(ge=0, le=2**62, description="Only events with a higher number.")]
 
-_STREAM = "text/event-stream"
 _RESPONSES: Mapping[int | str, dict[str, Any]] = {
     200: {
         "description": "Also as server-sent events: `id` is the event's number, `event` its kind, `data` it as JSON.",
-        "content": {_STREAM: {"example": 'id: 42\nevent: step\ndata: {"seq":42,"kind":"step"}\n\n'}},
+        "content": {MEDIA_TYPE: {"example": 'id: 42\nevent: step\ndata: {"seq":42,"kind":"step"}\n\n'}},
     }
 }
 _PROTOCOL = "afield"
@@ -65,7 +64,7 @@ async def list_session_events(
 ) -> EventsBody | StreamingResponse:
     """What happened to a session and its steps, in order. With `Accept: text/event-stream` the same as
     `events/stream`."""
-    if _STREAM in request.headers.get("accept", ""):
+    if MEDIA_TYPE in request.headers.get("accept", ""):
         return _streamed(runtime, mine, since_id if last_event_id is None else last_event_id)
     items = [EventBody.of(event) for event in await runtime.kernel.ledger.events(mine, after=since_id, limit=limit)]
     return EventsBody(items=items, last_seq=items[-1].seq if items else since_id)
@@ -81,9 +80,7 @@ async def stream_session_events(
 
 
 def _streamed(runtime: Runtime, mine: EventFilter, after: int) -> StreamingResponse:
-    pieces = stream(runtime.kernel.ledger.follow(mine, after=after), runtime.closing)
-    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return StreamingResponse(pieces, media_type=_STREAM, headers=headers)
+    return streaming(runtime.kernel.ledger.follow(mine, after=after), runtime.closing)
 
 
 # ------------------------------------------------------------------------------------------- WebSocket

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field
 
 from afield.api.agent_bodies import ApprovalRuleBody
 from afield.api.bodies import Json, Shown
-from afield.connectors.registry import check_spec
-from afield.model.session import NewStep, OnFail, Phase, Step, StepKind, Work
+from afield.ledger.session_json import numbered
+from afield.model.session import OnFail, Phase, Step, StepKind
 from afield.runbooks.plan import PlannedStep, SessionPlan
 from afield.runbooks.policy import Verdict
 from afield.runbooks.versions import RunbookVersion, Status
+from afield.sessions import complete
 
 RunbookStatus: TypeAlias = Literal["draft", "approved", "archived"]
 """How far a version is; spelled out, since another product shows a `Status` of its own."""
@@ -124,16 +125,8 @@ class PlanBody(Shown):
 
 def as_recorded(number: int, planned: PlannedStep) -> Step:
     """The step as the ledger will hold it: numbered, its specs complete, so that its digest is the one to come."""
-    new = planned.step
-    if planned.target is not None:
-        work = _complete(planned.target.connector, new.work)
-        undo = new.undo and replace(new.undo, work=_complete(planned.target.connector, new.undo.work))
-        new = replace(new, work=work, undo=undo)
-    return Step(number=number, **{field.name: getattr(new, field.name) for field in fields(NewStep)})
-
-
-def _complete(connector: str, work: Work) -> Work:
-    return replace(work, spec=check_spec(connector, work.spec))
+    new = planned.step if planned.target is None else complete(planned.step, planned.target.connector)
+    return numbered(new, number)
 
 
 def _undo(step: Step) -> PlannedUndoBody | None:

@@ -11,18 +11,17 @@ from fastapi.responses import StreamingResponse
 
 from afield.api.bodies import EventBody, EventsBody
 from afield.api.runtime import KernelDep, Runtime, RuntimeDep, TenantDep
-from afield.api.sse import stream
+from afield.api.sse import MEDIA_TYPE, streaming
 from afield.ledger.base import EventFilter
 from afield.model.execution import EventKind
 
 router = APIRouter(prefix="/events", tags=["events"])
 
 _MOST = 2**62
-_STREAM = "text/event-stream"
 _STREAM_RESPONSES: Mapping[int | str, dict[str, Any]] = {
     200: {
         "description": "Server-sent events: `id` is the event's number, `event` its kind, `data` the event as JSON.",
-        "content": {_STREAM: {"example": 'id: 42\nevent: moved\ndata: {"seq":42,"kind":"moved"}\n\n'}},
+        "content": {MEDIA_TYPE: {"example": 'id: 42\nevent: moved\ndata: {"seq":42,"kind":"moved"}\n\n'}},
     }
 }
 
@@ -60,7 +59,7 @@ async def list_events(
     last_event_id: LastEventId = None,
 ) -> EventsBody | StreamingResponse:
     """Events in order. With `Accept: text/event-stream` the same as `/events/stream`."""
-    if _STREAM in request.headers.get("accept", ""):
+    if MEDIA_TYPE in request.headers.get("accept", ""):
         return await _streamed(runtime, wanted, after if last_event_id is None else last_event_id)
     events = await runtime.kernel.ledger.events(wanted, after=after or 0, limit=limit)
     items = [EventBody.of(event) for event in events]
@@ -78,6 +77,4 @@ async def stream_events(
 async def _streamed(runtime: Runtime, wanted: EventFilter, after: int | None) -> StreamingResponse:
     ledger = runtime.kernel.ledger
     start = await ledger.last_seq() if after is None else after
-    pieces = stream(ledger.follow(wanted, after=start), runtime.closing)
-    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return StreamingResponse(pieces, media_type=_STREAM, headers=headers)
+    return streaming(ledger.follow(wanted, after=start), runtime.closing)

@@ -7,12 +7,15 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 import psycopg
 import structlog
+from fastapi.responses import StreamingResponse
 
 from afield.api.bodies import EventBody
 from afield.errors import UnavailableError
 from afield.model.execution import Event
 
 log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "text/event-stream"
 
 HEARTBEAT = 15.0
 """Seconds of silence after which a comment is sent, so that proxies keep the connection."""
@@ -64,3 +67,9 @@ async def _end(*tasks: asyncio.Task[Event | None] | asyncio.Task[bool]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def streaming(events: AsyncIterator[Event], closing: asyncio.Event) -> StreamingResponse:
+    """The events as a response that no proxy keeps or holds back."""
+    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    return StreamingResponse(stream(events, closing), media_type=MEDIA_TYPE, headers=headers)

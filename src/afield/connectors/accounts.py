@@ -16,7 +16,8 @@ from uuid import UUID
 from pydantic import BaseModel, ValidationError
 
 from afield.clock import Clock
-from afield.connectors.base import Check, TokenSource
+from afield.connectors.base import Check
+from afield.connectors.tokens import TokenSource
 from afield.errors import InvalidInputError
 from afield.model.jsontypes import JsonObject
 

@@ -17,6 +17,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from afield.clock import Clock
+from afield.connectors.talk import Talk
+from afield.connectors.tokens import TokenSource
 from afield.model.execution import Reason
 from afield.model.jsontypes import JsonObject
 
@@ -234,6 +236,15 @@ class Peek:
     taken_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A run that was started and has ended, in one call. `entry` is final; the output is stored already."""
+
+    handle: str
+    entry: Entry
+    output: Output
+
+
 class CollectError(Exception):
     """The output could not be had. `final` says that asking again is useless."""
 
@@ -280,36 +291,6 @@ class Artifacts(Protocol):
 
     def sink(self, name: str) -> Sink:
         """A sink for the artifact `name` (a relative path); a commit replaces what was there."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """An access token and the time it ends."""
-
-    value: str
-    expires_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class TokenGrant:
-    """What a token endpoint gave: the token, and a new refresh token if it sent one."""
-
-    token: Token
-    refresh_token: str | None = None
-
-
-class Refresh(Protocol):
-    """Asks the token endpoint, with the credential's current secrets. Raises CredentialError when it is final."""
-
-    def __call__(self, secret: Mapping[str, str]) -> Awaitable[TokenGrant]: ...
-
-
-class TokenSource(Protocol):
-    """Tokens of one credential, shared by all processes: one refresh at a time, whoever asks."""
-
-    async def token(self, refresh: Refresh, *, rejected: str | None = None) -> str:
-        """A token good for another minute at least. `rejected` is one the remote just refused, never given again."""
         ...
 
 
@@ -405,6 +386,14 @@ class Connector(ABC, Generic[AddressT, SpecT]):
     @abstractmethod
     async def submit(self, intent: Intent) -> Submission:
         """Start the work. Called at most once per attempt, after the intent is committed."""
+
+    async def run(self, intent: Intent, sink: Sink, talk: Talk | None = None) -> Ran | Submission:
+        """Start the work and wait for its end in one call, where the remote answers so: for callers who wait.
+
+        Called instead of `submit`, under the same rules. Accepted says that it goes on without us. A caller that is
+        cancelled meanwhile leaves the attempt in doubt. The default starts it and does not wait.
+        """
+        return await self.submit(intent)
 
     @abstractmethod
     async def look(self, query: LookQuery) -> Snapshot:

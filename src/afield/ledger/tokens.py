@@ -11,7 +11,7 @@ from functools import cached_property
 from uuid import UUID, uuid4
 
 from afield.clock import Clock, SystemClock
-from afield.connectors.base import Refresh, Token, TokenGrant
+from afield.connectors.tokens import Refresh, Token, TokenGrant
 from afield.errors import CredentialError, LookError, NotFoundError
 from afield.ledger.credentials import Credentials
 from afield.ledger.database import Connection, Database

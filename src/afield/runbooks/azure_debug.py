@@ -26,13 +26,11 @@ from afield.connectors.azure.permissions import ACTION_NEEDS, MANAGED_NEEDS
 from afield.connectors.azure.remembered import NEWEST, recall
 from afield.connectors.azure.status import read_status, status_json
 from afield.connectors.azure.target import VmTarget
-from afield.connectors.base import TargetContext, TokenSource
 from afield.connectors.registry import check_address, connector_class
 from afield.diagnose.diagnosis import Diagnosis
 from afield.errors import AfieldError, CredentialError, InvalidInputError, LookError
 from afield.kernel import Kernel
 from afield.ledger.notes import TargetNotes
-from afield.ledger.tokens import MemoryTokens, PostgresTokens
 from afield.model.jsontypes import JsonObject
 from afield.model.target import Target
 
@@ -145,30 +143,11 @@ def _told(error: AzureError) -> AfieldError:
 async def _opened(kernel: Kernel, target: Target) -> AsyncIterator[VmTarget]:
     """The target's VM. Makes no remote call. Raises InvalidInputError, CredentialError."""
     vm_address(target)
-    vm = await VmTarget.open(await _context(kernel, target), connector_class(target.connector).abilities.limits)
+    vm = await VmTarget.open(await kernel.target_context(target), connector_class(target.connector).abilities.limits)
     try:
         yield vm
     finally:
         await vm.close()
-
-
-async def _context(kernel: Kernel, target: Target) -> TargetContext:
-    credential_id, clock, database = target.credential_id, kernel.clock, kernel.ledger.database
-    secret = await kernel.credentials.secret(credential_id) if credential_id else {}
-    tokens: TokenSource = MemoryTokens(secret, clock)
-    if credential_id:
-        tokens = PostgresTokens(database, kernel.keyring, credential_id, clock)
-    return TargetContext(
-        target_id=target.id,
-        name=target.name,
-        address=target.address,
-        settings=target.settings,
-        secret=secret,
-        tokens=tokens,
-        artifacts=kernel.artifacts,
-        notes=TargetNotes(database, kernel.keyring, target.id),
-        clock=clock,
-    )
 
 
 # ------------------------------------------------------------------------------------------- our side

@@ -11,8 +11,9 @@ from typing import Protocol, cast
 from uuid import UUID
 
 from afield.clock import Clock
-from afield.connectors.base import Artifacts, Intent, Notes, Refresh, TargetContext
+from afield.connectors.base import Artifacts, Intent, Notes, TargetContext
 from afield.connectors.registry import AnyConnector
+from afield.connectors.tokens import Refresh
 from afield.engine.drive import Outcome, drive
 from afield.errors import CredentialError
 from afield.faultpoints import FaultPoint, armed

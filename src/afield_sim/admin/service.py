@@ -9,10 +9,11 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from ..amc.cloud import Account
-from ..amc.faults import EVERYWHERE, LOGIN
+from ..amc.faults import LOGIN
 from ..amc.model import LIVE, Execution, Window
 from ..amc.settings import AccountSettings, InstanceSettings
 from ..amc.times import read_local_time, show_time
+from ..striking import EVERYWHERE
 from .bodies import Advance, Forced, Planted, Settings, SettingsPatch, WaitQuery
 
 AnyModel = TypeVar("AnyModel", bound=BaseModel)

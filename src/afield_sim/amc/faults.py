@@ -1,53 +1,26 @@
 """What can be made to go wrong, and the box that says when it does.
 
-A fault that carries `next`, `probability` or `skip` strikes by count or by chance; with none of
-them it strikes every time. Faults without these fields hold as long as they are set.
+Striking faults strike by count or by chance (`striking`); the others hold as long as they are set.
 """
 
-import random
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from ..counters import Counters
+from ..striking import EVERYWHERE, Chance, Fault, Striking
 
 Call = Literal[
     "create", "get", "list", "cancel", "delete", "download_urls", "download",
     "workflows", "schedules", "instances", "accounts", "data_sources", "login",
 ]  # fmt: skip
 LOGIN = "login"
-EVERYWHERE = "*"
-
-
-class Fault(BaseModel):
-    """Base of all faults: unknown fields are refused."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    _place: tuple[str, str] = PrivateAttr(("", ""))
-
-    def put_at(self, key: str, name: str) -> None:
-        """Say under which key and name the fault is set, for counting."""
-        self._place = key, name
-
-    @property
-    def place(self) -> tuple[str, str]:
-        """Under which key and name the fault is set."""
-        return self._place
-
-
-class Striking(Fault):
-    """A fault that strikes single calls: after `skip` calls, for the `next` calls, with a `probability`."""
-
-    next: int | None = Field(default=None, ge=0)
-    probability: float | None = Field(default=None, ge=0, le=1)
-    skip: int = Field(default=0, ge=0)
 
 
 class Calls(Striking):
     """A striking fault limited to some kinds of calls."""
 
-    calls: list[Call] = ["create"]
+    calls: tuple[Call, ...] = ("create",)
 
 
 class Visibility(Fault):
@@ -113,7 +86,7 @@ class UnknownStatus(Striking):
     """Shows `word` wherever the true status is one of `instead_of`; decided at create."""
 
     word: str = "ON_HOLD"
-    instead_of: list[str] = ["RUNNING"]
+    instead_of: list[str] = Field(default_factory=lambda: ["RUNNING"])
 
 
 class DownloadNotReady(Fault):
@@ -220,7 +193,7 @@ class FaultBox:
 
     def clear(self) -> None:
         """Nothing goes wrong any more; the chance starts over."""
-        self._chance = random.Random(self._seed)  # noqa: S311 - repeatable on purpose
+        self._chance = Chance(self._seed, self._counters)
         self._instances: dict[str, InstanceFaults] = {}
         self.login = LoginFaults.NONE
 
@@ -269,15 +242,4 @@ class FaultBox:
         """Whether `fault` strikes this call; counts it."""
         if fault is None or (call is not None and isinstance(fault, Calls) and call not in fault.calls):
             return False
-        if fault.next == 0:
-            return False
-        if fault.skip > 0:
-            fault.skip -= 1
-            return False
-        if fault.probability is not None and self._chance.random() >= fault.probability:
-            return False
-        if fault.next is not None:
-            fault.next -= 1
-        key, name = fault.place
-        self._counters.faults[key][name] += 1
-        return True
+        return self._chance.strikes(fault)

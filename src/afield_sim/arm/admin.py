@@ -9,7 +9,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from ..admin.service import BadAdminCallError
-from ..amc.faults import EVERYWHERE
+from ..striking import EVERYWHERE
 from .admin_bodies import ArmWait, ForcedState, NewVm, PlantedCommand
 from .cloud import SUBSCRIPTION_ID, Cloud
 from .faults import VmFaults

@@ -4,13 +4,12 @@ Faults are set by the machine's name; `*` is for machines without faults of thei
 are about no machine. A fault that carries `next`, `probability` or `skip` strikes by count or by chance.
 """
 
-import random
 from typing import ClassVar, Literal
 
 from pydantic import Field, TypeAdapter
 
-from ..amc.faults import EVERYWHERE, Fault, Striking
 from ..counters import Counters
+from ..striking import EVERYWHERE, Chance, Fault, Striking
 from .calls import Call
 
 STARTING = [Call.RUN_COMMAND, Call.COMMAND_PUT]
@@ -174,7 +173,7 @@ class FaultBox:
 
     def clear(self) -> None:
         """Nothing goes wrong any more; the chance starts over."""
-        self._chance = random.Random(self._seed)  # noqa: S311 - repeatable on purpose
+        self._chance = Chance(self._seed, self._counters)
         self._vms: dict[str, VmFaults] = {}
 
     def of(self, vm: str | None) -> VmFaults:
@@ -216,17 +215,6 @@ class FaultBox:
 
     def strikes(self, fault: Striking | None, call: Call | None = None) -> bool:
         """Whether `fault` strikes this call; counts it."""
-        if fault is None or fault.next == 0:
+        if fault is None or (isinstance(fault, Calls) and fault.calls is not None and call not in fault.calls):
             return False
-        if isinstance(fault, Calls) and fault.calls is not None and call not in fault.calls:
-            return False
-        if fault.skip > 0:
-            fault.skip -= 1
-            return False
-        if fault.probability is not None and self._chance.random() >= fault.probability:
-            return False
-        if fault.next is not None:
-            fault.next -= 1
-        key, name = fault.place
-        self._counters.faults[key][name] += 1
-        return True
+        return self._chance.strikes(fault)

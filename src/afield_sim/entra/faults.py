@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from ..amc.faults import Fault
+from ..striking import Fault
 
 
 class Counted(Fault):

@@ -14,7 +14,8 @@ from aiohttp import web
 from afield.clock import SystemClock
 from afield.connectors.amc.connector import AmcConnector
 from afield.connectors.amc.spec import AmcSpec
-from afield.connectors.base import Accepted, Intent, Refresh, TargetContext, Token
+from afield.connectors.base import Accepted, Intent, TargetContext
+from afield.connectors.tokens import Refresh, Token
 from afield.model.ids import attempt_key, uuid7
 from afield.model.jsontypes import JsonObject
 from afield.testing.artifacts import MemoryArtifacts

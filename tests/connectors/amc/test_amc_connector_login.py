@@ -11,7 +11,7 @@ from amc_world import World, free_url, now
 
 from afield.clock import SystemClock
 from afield.connectors.amc.tokens import LoginWithAmazon, TokenUnavailableError, lifetime, refresh_form, refusal
-from afield.connectors.base import TokenGrant
+from afield.connectors.tokens import TokenGrant
 from afield.errors import CredentialError
 
 

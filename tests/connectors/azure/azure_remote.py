@@ -22,11 +22,11 @@ from afield.connectors.base import (
     Known,
     LookQuery,
     Output,
-    Refresh,
     RemoteState,
     TargetContext,
 )
 from afield.connectors.registry import AnyConnector
+from afield.connectors.tokens import Refresh
 from afield.model.ids import parse_attempt_key, uuid7
 from afield.model.jsontypes import JsonObject
 from afield.testing.artifacts import MemoryArtifacts

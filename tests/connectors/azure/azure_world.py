@@ -13,7 +13,8 @@ from aiohttp import web
 
 from afield.clock import SystemClock
 from afield.connectors.azure.pacing import process_paces
-from afield.connectors.base import Connector, Intent, Refresh, TargetContext
+from afield.connectors.base import Connector, Intent, TargetContext
+from afield.connectors.tokens import Refresh
 from afield.model.ids import attempt_key, uuid7
 from afield.model.jsontypes import JsonObject
 from afield.testing.artifacts import MemoryArtifacts

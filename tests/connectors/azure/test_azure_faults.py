@@ -17,7 +17,8 @@ from afield.connectors.azure.api import AzureApi
 from afield.connectors.azure.ladder import azure_ladder
 from afield.connectors.azure.our_side import OurSide
 from afield.connectors.azure.permissions import ACTION_NEEDS
-from afield.connectors.base import CheckVerdict, Refresh, TargetContext
+from afield.connectors.base import CheckVerdict, TargetContext
+from afield.connectors.tokens import Refresh
 from afield.diagnose.diagnosis import Diagnosis
 from afield.diagnose.ladder import Climb, climb
 from afield.model.ids import uuid7

@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from afield.connectors.azure.managed import AzureVmConnector
-from afield.connectors.base import Accepted, NotSent, Refresh
+from afield.connectors.base import Accepted, NotSent
+from afield.connectors.tokens import Refresh
 from afield.errors import CredentialError
 
 Asked = list[tuple[str, Mapping[str, str]]]

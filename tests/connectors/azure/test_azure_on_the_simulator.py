@@ -19,13 +19,12 @@ from afield.connectors.base import (
     Connector,
     LookQuery,
     NotSent,
-    Refresh,
     Refused,
     RemoteState,
-    Token,
     Unknown,
 )
 from afield.connectors.registry import AnyConnector
+from afield.connectors.tokens import Refresh, Token
 from afield.errors import CredentialError
 from afield.faultpoints import FaultPoint
 from afield.model.states import ExecutionState

@@ -12,7 +12,7 @@ import structlog
 from afield.clock import Clock
 from afield.connectors.amc.answer import json_object, parse_retry_after
 from afield.connectors.amc.redaction import clean
-from afield.connectors.base import Token, TokenGrant
+from afield.connectors.tokens import Token, TokenGrant
 from afield.errors import CredentialError, UnavailableError
 from afield.model.jsontypes import JsonObject, JsonValue
 

@@ -37,7 +37,7 @@ from afield.clock import Clock
 from afield.connectors.azure.address import AzureAccountAddress
 from afield.connectors.azure.failure import AzureError, Trouble, error_of
 from afield.connectors.azure.identity import EntraLogin
-from afield.connectors.base import TokenSource
+from afield.connectors.tokens import TokenSource
 from afield.errors import CredentialError
 from afield.model.jsontypes import JsonValue
 

@@ -18,7 +18,7 @@ from afield.connectors.azure.address import PUBLIC_AUTHORITY_URL, AzureAccountAd
 from afield.connectors.azure.credential import SECRET_KEYS, require_secret
 from afield.connectors.azure.failure import AzureError, Trouble
 from afield.connectors.azure.redaction import clean
-from afield.connectors.base import Token, TokenGrant
+from afield.connectors.tokens import Token, TokenGrant
 from afield.errors import CredentialError
 
 _PUBLIC_SCOPE = "https://management.azure.com/.default"
