@@ -168,9 +168,7 @@ class Kernel:
     async def submit(self, order: Order, tenant_id: UUID = DEFAULT_TENANT) -> Created:
         """Record one execution, and nudge its target. Raises InvalidInputError (spec), NotFoundError (target),
         IdempotencyError; in none of these cases anything is recorded."""
-        reserved = sorted(name for name in order.labels if name.startswith(RESERVED_LABELS))
-        if reserved:
-            raise InvalidInputError(f"The label {reserved[0]!r} is Afield's own.", hint="Choose another name.")
+        check_labels(order)
         target = await self._target_of(order, tenant_id)
         created = await self.ledger.create(
             NewExecution(
@@ -261,6 +259,13 @@ class Kernel:
             yield connector
         finally:
             await connector.close()
+
+
+def check_labels(order: Order) -> None:
+    """Raises InvalidInputError for a label that is not the caller's to give."""
+    reserved = sorted(name for name in order.labels if name.startswith(RESERVED_LABELS))
+    if reserved:
+        raise InvalidInputError(f"The label {reserved[0]!r} is Afield's own.", hint="Choose another name.")
 
 
 def limits_of(target: Target) -> Limits:

@@ -8,20 +8,13 @@ from datetime import datetime
 from uuid import UUID
 
 from afield.connectors.base import Abilities, Entry, Intent, Limits, Match, RemoteState, Snapshot
+from afield.engine.answer import ENDS
 from afield.engine.plan import decisive_at
 from afield.ledger.base import Seen
 from afield.model.execution import Attempt, Move, Reason, Resubmit, Tracked
 from afield.model.states import LIVE, ExecutionState, OutputState
 
 Matcher = Callable[[Intent, Entry], Match]
-
-_ENDS: Mapping[RemoteState, ExecutionState] = {
-    RemoteState.SUCCEEDED: ExecutionState.SUCCEEDED,
-    RemoteState.FAILED: ExecutionState.FAILED,
-    RemoteState.CANCELLED: ExecutionState.CANCELLED,
-    RemoteState.TIMED_OUT: ExecutionState.TIMED_OUT,
-    RemoteState.REJECTED: ExecutionState.REJECTED,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +131,7 @@ class _Reading:
     def follow(self, row: Tracked, entry: Entry, state: ExecutionState) -> None:
         """Take over what the remote says of an execution that is ours."""
         self.settled.seen.append(Seen(execution_id=row.id, remote_status=entry.status, seen_at=self.now))
-        end = _ENDS.get(entry.state)
+        end = ENDS.get(entry.state)
         if end is not None:
             self._ended(row, entry, state, end)
         elif entry.state is RemoteState.RUNNING and state is ExecutionState.SUBMITTED:

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from afield.connectors.base import Accepted, Intent, NotSent, Refused, Submission, Unknown
-from afield.engine.plan import Admit, Doubt, Drop, backoff, send_window
+from afield.connectors.base import Intent, NotSent, Submission, Unknown
+from afield.engine.answer import answered
+from afield.engine.plan import Admit, Doubt, Drop, send_window
 from afield.engine.turn import CREDENTIAL_PAUSE, Turn
 from afield.errors import CredentialError
 from afield.faultpoints import FaultPoint, reach
@@ -53,7 +54,7 @@ async def submit(turn: Turn, row: Tracked, intent: Intent) -> None:
     async with turn.calls:
         answer = await _send(turn, intent)
     reach(FaultPoint.AFTER_REPLY)
-    await turn.apply(answered(turn, row, intent, answer))
+    await turn.apply(answered(row, intent, answer, turn.clock.now(), turn.limits, epoch=turn.target.epoch))
     if isinstance(answer, Unknown) or (isinstance(answer, NotSent) and not answer.only_this):
         await turn.be_patient(answer.retry_after)
 
@@ -72,27 +73,6 @@ async def _send(turn: Turn, intent: Intent) -> Submission:
     except Exception as error:  # whatever a connector does wrong, the attempt is in doubt, not lost
         log.exception("connector.submit_failed", execution_id=str(intent.execution_id), target=turn.target.name)
         return Unknown(Reason("connector_error", f"{type(error).__name__}: {error}"))
-
-
-def answered(turn: Turn, row: Tracked, intent: Intent, answer: Submission) -> Move:
-    """The move that records an answer."""
-
-    def move(to: ExecutionState) -> Move:
-        return turn.move(row, to, expect=ExecutionState.SUBMITTING, attempt=intent.attempt)
-
-    match answer:
-        case Accepted(handle, entry):
-            status = entry.status if entry else None
-            return replace(move(ExecutionState.SUBMITTED), handle=handle, remote_status=status)
-        case Refused(reason):
-            return replace(move(ExecutionState.REJECTED), reason=reason)
-        case Unknown(reason):
-            return replace(move(ExecutionState.UNCONFIRMED), reason=reason)
-        case NotSent(reason, retry_after):
-            failures = row.failures + 1
-            pause = backoff(failures, turn.limits) if retry_after is None else retry_after
-            queued = move(ExecutionState.QUEUED)
-            return replace(queued, reason=reason, retry_at=queued.at + pause, failures=failures)
 
 
 async def settle_here(turn: Turn, actions: Sequence[Doubt | Drop | Admit]) -> None:

@@ -98,7 +98,7 @@ class EngineLedger(Protocol):
 
     async def outstanding(self, target_id: UUID, queued: int) -> list[Tracked]:
         """All rows that are not complete (see `Tracked.complete`), of the queued ones only the `queued` oldest
-        (those with a cancel requested come first); by creation."""
+        (those with a cancel requested come first); by creation. Not those another process drives in line."""
         ...
 
     async def late_attempts(self, target_id: UUID, since: datetime) -> list[Attempt]:

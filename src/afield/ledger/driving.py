@@ -19,9 +19,12 @@ from afield.ledger.store import Part
 from afield.model.execution import Applied, Attempt, Move, Tracked
 from afield.model.target import LookRecord, Target
 
+_HELD = "(state = 'submitting' and coalesce(inline_until > now(), false))"
+
 _OUTSTANDING = f"""
     select * from (
-        select {rows.TRACKED} from afield.execution where target_id = %(target)s and open and not waiting
+        select {rows.TRACKED} from afield.execution
+        where target_id = %(target)s and open and not waiting and not {_HELD}
         union all
         (
             select {rows.TRACKED} from (
@@ -90,8 +93,9 @@ class Driving(Part):
         return rows.each(rows.tracked, await self._db.all(_OUTSTANDING, {"target": target_id, "queued": queued}))
 
     async def undriven(self) -> list[UUID]:
-        sql = """select t.id from afield.target t
-            where exists (select from afield.execution x where x.target_id = t.id and x.open) order by t.id"""
+        sql = f"""select t.id from afield.target t
+            where exists (select from afield.execution x where x.target_id = t.id and x.open and not {_HELD})
+            order by t.id"""
         return [row[0] for row in await self._db.all(sql)]
 
     async def late_attempts(self, target_id: UUID, since: datetime) -> list[Attempt]:

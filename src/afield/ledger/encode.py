@@ -97,6 +97,12 @@ def encode_new(new: NewExecution, at: datetime) -> bytes:
     )
 
 
+def encode_begin(new: NewExecution, intent: Move, hold_s: float) -> bytes:
+    """A new execution with its first intent. Raises InvalidInputError for what the database cannot hold."""
+    parts = (encode_new(new, intent.at), encode_move(intent), orjson.dumps(hold_s))
+    return b'{"new":%b,"move":%b,"hold":%b}' % parts
+
+
 def encode_json(value: JsonValue, what: str) -> str:
     """JSON text for a jsonb parameter. Raises InvalidInputError for what the database cannot hold."""
     return _dumps_strictly(value, what).decode()

@@ -12,8 +12,8 @@ from afield.ledger.commit import GroupCommit
 from afield.ledger.database import Connection, Database, Row
 from afield.ledger.driving import Driving
 from afield.ledger.events import Events
-from afield.ledger.executions import Executions
 from afield.ledger.findings import Findings
+from afield.ledger.inline import Inlining
 from afield.ledger.listen import Listener
 from afield.ledger.store import Store
 from afield.ledger.targets import Targets
@@ -21,9 +21,10 @@ from afield.model.execution import Applied
 
 _APPLY = b"select ord, verdict, state, seq from afield.apply_moves_v1(%s::jsonb, %s) order by ord"
 _CREATE = b"select ord, verdict, execution_id from afield.create_executions_v1(%s::jsonb, %s) order by ord"
+_BEGIN = b"select ord, verdict, execution_id from afield.begin_executions_v1(%s::jsonb, %s) order by ord"
 
 
-class PostgresLedger(Targets, Driving, Executions, Events, Findings):
+class PostgresLedger(Targets, Driving, Inlining, Events, Findings):
     """All of `ledger.base.Ledger`. Made by `open`, ended by `close`; also an async context manager."""
 
     @classmethod
@@ -43,6 +44,7 @@ class PostgresLedger(Targets, Driving, Executions, Events, Findings):
             listener=listener,
             moves=GroupCommit(batches.apply, limit=batch),
             creations=GroupCommit(batches.create, limit=batch),
+            beginnings=GroupCommit(batches.begin, limit=batch),
         )
         await db.one("select 1")
         listener.start()
@@ -62,6 +64,7 @@ class PostgresLedger(Targets, Driving, Executions, Events, Findings):
         """Write what is waiting, then let go of all connections."""
         await self._store.moves.close()
         await self._store.creations.close()
+        await self._store.beginnings.close()
         await self._store.listener.close()
         await self._store.db.close()
 
@@ -85,6 +88,9 @@ class _Batches:
 
     async def create(self, items: Sequence[bytes]) -> list[Row]:
         return await self._call(_CREATE, items)
+
+    async def begin(self, items: Sequence[bytes]) -> list[Row]:
+        return await self._call(_BEGIN, items)
 
     async def _call(self, sql: bytes, items: Sequence[bytes]) -> list[Row]:
         array = (b"[" + b",".join(items) + b"]").decode()

@@ -9,7 +9,7 @@ Beyond the docstring of `Move`:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -61,6 +61,13 @@ def apply_move(row: Execution, move: Move, epoch: int) -> tuple[Verdict, Executi
     if move.to is not move.expect:
         after = _entered(after, move)
     return verdict, after
+
+
+def after(row: Execution, moves: Iterable[Move]) -> Execution:
+    """The row after moves that the ledger has made in one go."""
+    for move in moves:
+        _, row = apply_move(row, move, move.epoch or 0)
+    return row
 
 
 def _with_fields(row: Execution, move: Move) -> Execution:

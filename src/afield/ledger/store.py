@@ -20,6 +20,7 @@ class Store:
     listener: Listener
     moves: GroupCommit[Applied]
     creations: GroupCommit[Row]
+    beginnings: GroupCommit[Row]
 
 
 class Part:
