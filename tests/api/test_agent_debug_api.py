@@ -106,7 +106,7 @@ async def cloud(web: Web, kernel: Kernel) -> AsyncIterator[Cloud]:
         try:
             yield Cloud(web, sim, sim.arm.vms[0], await started(web))
         finally:
-            process_paces.vms.clear()
+            process_paces.clear()
 
 
 async def test_the_connection_is_tested_without_running_anything_unless_asked_to(cloud: Cloud) -> None:

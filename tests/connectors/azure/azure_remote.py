@@ -136,7 +136,7 @@ async def running_cloud(*, windows: bool = False, **settings: Any) -> AsyncItera
         try:
             yield Cloud(sim, IssuedTokens(sim), sim.arm.vms[0])
         finally:
-            process_paces.vms.clear()
+            process_paces.clear()
 
 
 def known(intent: Intent) -> LookQuery:

@@ -212,7 +212,7 @@ async def running(world: W) -> AsyncIterator[W]:
         yield world
     finally:
         await runner.cleanup()
-        process_paces.vms.clear()
+        process_paces.clear()
 
 
 def new_intent(spec: JsonObject | None = None, age: timedelta = timedelta()) -> Intent:

@@ -58,3 +58,18 @@ def test_a_share_of_the_limits_can_be_set_or_none_at_all() -> None:
     for wrong in (-1, "fast", True):
         with pytest.raises(ValueError, match="pace"):
             pace_factor({"pace": wrong})
+
+
+def test_a_caller_may_start_and_delete_two_hundred_each_whatever_the_number_of_vms() -> None:
+    caller = Paces().of_caller("me", 1, NOW)
+    for kind in (CallKind.UPDATE, CallKind.DELETE):
+        assert [caller.take(kind, NOW) for _ in range(201)] == [timedelta()] * 200 + [timedelta(seconds=0.1)]
+    reads = [caller.take(kind, NOW) for _ in range(126) for kind in (CallKind.READ, CallKind.POLL)]
+    assert reads[:250] == [timedelta()] * 250
+    assert all(reads[250:])
+
+
+def test_deleting_is_an_update_of_the_vm() -> None:
+    vm = VmPace.fresh(NOW, 1)
+    assert not any(vm.take(CallKind.UPDATE, NOW) or vm.take(CallKind.DELETE, NOW) for _ in range(6))
+    assert vm.take(CallKind.DELETE, NOW) == timedelta(seconds=15)

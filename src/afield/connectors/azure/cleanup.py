@@ -33,7 +33,7 @@ async def delete_deferred(vm: VmTarget, *, spare: float = SPARE_UPDATES) -> set[
         if name not in vm.pace.to_delete:  # another call took it meanwhile
             continue
         try:
-            vm.allow(CallKind.UPDATE, spare=spare)
+            vm.allow(CallKind.DELETE, spare=spare)
             del vm.pace.to_delete[name]
             await vm.api.delete_run_command(vm.address, name)
             deleted.add(name)

@@ -160,7 +160,7 @@ class AzureVmConnector(Connector[VmAddress, VmCommandSpec]):
             if over(view):
                 self._shelf.learn([view], frozenset({handle}))
                 return Cancellation.TOO_LATE
-            self._vm.allow(CallKind.UPDATE)
+            self._vm.allow(CallKind.DELETE)
             self._shelf.bury(view)
             await self._vm.api.delete_run_command(self._vm.address, handle)
         except AzureError as error:

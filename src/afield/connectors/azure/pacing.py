@@ -1,23 +1,29 @@
-"""The pace at which Azure lets one VM be called: token buckets, shared by all that call it from this process.
+"""The pace at which Azure lets one VM, and one caller, call: token buckets, shared by all of this process.
 
-Source: Microsoft Learn, compute-throttling-limits: calls a minute, and the burst that is allowed.
+Source: Microsoft Learn, compute-throttling-limits (a VM) and request-limits-and-throttling (a caller in a
+subscription): calls a minute, and the burst that is allowed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from afield.connectors.azure.view import VmView
 from afield.model.jsontypes import JsonObject
 
 _MOST_VMS_REMEMBERED = 5000
+FRESH = timedelta(minutes=5)
+"""How long a pre-flight holds."""
 
 
 class CallKind(StrEnum):
-    """What counts together for a VM."""
+    """What counts together, for a VM or for a caller."""
 
-    UPDATE = "update"  # run commands started or deleted, restart, start, extensions
+    UPDATE = "update"  # run commands started, restart, start, extensions
+    DELETE = "delete"  # run commands deleted: an update of the VM
     READ = "read"  # the VM, its instance view, run commands: one, or the list
     POLL = "poll"  # how far an operation is
 
@@ -38,6 +44,15 @@ PACES = {
     CallKind.READ: Pace(per_minute=12, burst=36),
     CallKind.POLL: Pace(per_minute=15, burst=45),
 }
+
+CALLER_PACES = {
+    CallKind.UPDATE: Pace(per_minute=600, burst=200),
+    CallKind.DELETE: Pace(per_minute=600, burst=200),
+    CallKind.READ: Pace(per_minute=1500, burst=250),
+}
+
+_FOR_A_VM = {CallKind.DELETE: CallKind.UPDATE}
+_FOR_A_CALLER = {CallKind.POLL: CallKind.READ}
 
 
 @dataclass(slots=True)
@@ -66,34 +81,52 @@ class Bucket:
         self.left, self.at = available - 1, max(now, self.at)
         return timedelta()
 
-    def empty(self, now: datetime) -> None:
-        """The remote says that there is nothing left."""
-        self.left, self.at = 0.0, max(now, self.at)
+
+def _full(paces: Mapping[CallKind, Pace], now: datetime, factor: float) -> dict[CallKind, Bucket]:
+    return {kind: Bucket.full(pace.scaled(factor), now) for kind, pace in paces.items()} if factor else {}
+
+
+@dataclass(slots=True)
+class CallerPace:
+    """The budgets of one caller in one subscription, all VMs together; without any, everything is allowed."""
+
+    buckets: dict[CallKind, Bucket]
+
+    @classmethod
+    def fresh(cls, now: datetime, factor: float) -> CallerPace:
+        return cls(_full(CALLER_PACES, now, factor))
+
+    def take(self, kind: CallKind, now: datetime) -> timedelta:
+        bucket = self.buckets.get(_FOR_A_CALLER.get(kind, kind))
+        return timedelta() if bucket is None else bucket.take(now)
 
 
 @dataclass(slots=True)
 class VmPace:
-    """The budgets of one VM; without any, everything is allowed."""
+    """The budgets of one VM, and what saves calls of them; without any, everything is allowed."""
 
     buckets: dict[CallKind, Bucket]
     to_delete: dict[str, None] = field(default_factory=dict)  # run commands whose deletion was put off, oldest first
+    passed: tuple[VmView, datetime] | None = None  # the VM when it last passed a pre-flight; holds for FRESH
 
     @classmethod
     def fresh(cls, now: datetime, factor: float) -> VmPace:
-        return cls({} if factor == 0 else {kind: Bucket.full(pace.scaled(factor), now) for kind, pace in PACES.items()})
+        return cls(_full(PACES, now, factor))
 
     def take(self, kind: CallKind, now: datetime, *, spare: float = 0) -> timedelta:
-        bucket = self.buckets.get(kind)
+        bucket = self.buckets.get(_FOR_A_VM.get(kind, kind))
         return timedelta() if bucket is None else bucket.take(now, spare=spare)
 
-    def empty(self, kind: CallKind, now: datetime) -> None:
-        if kind in self.buckets:
-            self.buckets[kind].empty(now)
+    def fit(self, now: datetime) -> VmView | None:
+        """The VM as it passed a pre-flight lately."""
+        return self.passed[0] if self.passed is not None and now - self.passed[1] < FRESH else None
 
     def rested(self, now: datetime) -> bool:
         """Whether forgetting it would change nothing."""
-        return not self.to_delete and all(
-            bucket.available(now) >= bucket.pace.burst for bucket in self.buckets.values()
+        return (
+            not self.to_delete
+            and self.fit(now) is None
+            and all(bucket.available(now) >= bucket.pace.burst for bucket in self.buckets.values())
         )
 
 
@@ -103,6 +136,7 @@ class Paces:
 
     most: int = _MOST_VMS_REMEMBERED
     vms: dict[tuple[str, float], VmPace] = field(default_factory=dict)
+    callers: dict[tuple[str, float], CallerPace] = field(default_factory=dict)
 
     def of(self, vm: str, factor: float, now: datetime) -> VmPace:
         """The VM's budgets, times `factor`."""
@@ -111,6 +145,18 @@ class Paces:
             self._forget_rested(now)
             found = self.vms[vm, factor] = VmPace.fresh(now, factor)
         return found
+
+    def of_caller(self, caller: str, factor: float, now: datetime) -> CallerPace:
+        """The budgets of a caller (identity and subscription), times `factor`."""
+        found = self.callers.get((caller, factor))
+        if found is None:
+            found = self.callers[caller, factor] = CallerPace.fresh(now, factor)
+        return found
+
+    def clear(self) -> None:
+        """Forget everything, as a process that starts."""
+        self.vms.clear()
+        self.callers.clear()
 
     def _forget_rested(self, now: datetime) -> None:
         if len(self.vms) >= self.most:

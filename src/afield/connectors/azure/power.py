@@ -119,6 +119,7 @@ class AzureVmPowerConnector(Connector[VmAddress, VmPowerSpec]):
 
     async def _post(self, note: PowerNote, intent: Intent) -> Submission:
         mark(self._vm.log, "attempt 1/1", intent)
+        self._vm.forget_vm()
         try:
             url = await self._vm.api.post_power(self._vm.address, note.operation)
         except AzureError as error:

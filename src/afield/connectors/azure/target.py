@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Self
 
 import structlog
@@ -13,12 +12,10 @@ from afield.connectors.azure.address import VmAddress
 from afield.connectors.azure.api import AzureApi
 from afield.connectors.azure.credential import require_secret
 from afield.connectors.azure.failure import AzureError, Trouble
-from afield.connectors.azure.pacing import CallKind, VmPace, pace_factor, process_paces
+from afield.connectors.azure.pacing import CallerPace, CallKind, VmPace, pace_factor, process_paces
 from afield.connectors.azure.preflight import judge
 from afield.connectors.azure.view import VmView, parse_vm
 from afield.connectors.base import Limits, NotSent, Refused, TargetContext
-
-_FRESH = timedelta(minutes=5)  # how long a pre-flight holds
 
 
 @dataclass(slots=True)
@@ -30,9 +27,8 @@ class VmTarget:
     limits: Limits
     api: AzureApi
     pace: VmPace
+    caller: CallerPace
     log: structlog.stdlib.BoundLogger
-    _vm: VmView | None = None
-    _vm_at: datetime | None = None
 
     @classmethod
     async def open(cls, context: TargetContext, defaults: Limits) -> Self:
@@ -40,10 +36,12 @@ class VmTarget:
         address = VmAddress.model_validate(context.address)
         require_secret(address, context.secret, context.name)
         limits = defaults.overridden(context.settings)
-        pace = process_paces.of(address.vm_key, pace_factor(context.settings), context.clock.now())
+        factor, now = pace_factor(context.settings), context.clock.now()
+        pace = process_paces.of(address.vm_key, factor, now)
+        caller = process_paces.of_caller(f"{context.secret.get('client_id')}/{address.subscription_id}", factor, now)
         api = await AzureApi.open(context, address, limits.request_timeout)
         log = structlog.get_logger(__name__).bind(target=context.name, vm=address.vm_name)
-        return cls(context, address, limits, api, pace, log)
+        return cls(context, address, limits, api, pace, caller, log)
 
     @property
     def clock(self) -> Clock:
@@ -51,9 +49,12 @@ class VmTarget:
 
     def allow(self, kind: CallKind, *, spare: float = 0) -> None:
         """Take one call of the budget. Raises AzureError(OVER_BUDGET) with the time until there is one."""
-        wait = self.pace.take(kind, self.clock.now(), spare=spare)
+        now = self.clock.now()
+        wait, whose = self.pace.take(kind, now, spare=spare), "this VM has had"
+        if not wait:
+            wait, whose = self.caller.take(kind, now), "this subscription has had from us"
         if wait:
-            text = f"this VM has had as many {kind} calls as Azure allows for now"
+            text = f"{whose} as many {kind} calls as Azure allows for now"
             raise AzureError(text, trouble=Trouble.OVER_BUDGET, retry_after=wait)
 
     async def vm(self) -> VmView:
@@ -64,18 +65,19 @@ class VmTarget:
     async def preflight(self) -> VmView | NotSent | Refused:
         """The VM if it can take a command, as far as a look of a few minutes ago tells."""
         now = self.clock.now()
-        if self._vm is not None and self._vm_at is not None and now - self._vm_at < _FRESH:
-            return self._vm
+        fit = self.pace.fit(now)
+        if fit is not None:
+            return fit
         vm = await self.vm()
         no = judge(vm)
         if no is not None:
             return no
-        self._vm, self._vm_at = vm, now
+        self.pace.passed = vm, now
         return vm
 
     def forget_vm(self) -> None:
         """Look again before the next command: something was not as expected."""
-        self._vm = None
+        self.pace.passed = None
 
     async def close(self) -> None:
         await self.api.close()
