@@ -6,7 +6,7 @@ BIN := .venv/bin
 ARGS ?=
 WORKERS ?= 3
 
-.PHONY: help setup demo test lint types imports docs check pytest bench dist lock format clean
+.PHONY: help setup demo test lint types imports docs check pytest clients bench dist lock format clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -36,7 +36,11 @@ docs: setup ## build the site into site/, every link checked
 
 pytest: setup ## the tests alone: make pytest ARGS="-k plan"
 	@scripts/system_packages.sh bubblewrap openssh-client openssh-server || true
+	@scripts/clients.sh
 	@echo "== pytest" && $(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+clients: setup ## other people's clients, for the tests that need them
+	@scripts/clients.sh
 
 .venv-bench/.stamp: requirements/bench.txt
 	@rm -rf .venv-bench && $(BIN)/python -m venv .venv-bench

@@ -23,3 +23,5 @@ compile dev.txt pyproject.toml --constraints requirements/bootstrap.txt --all-ex
 compile base.txt pyproject.toml --extra sim --constraints requirements/dev.txt
 # The benchmarks' peers have an environment of their own, so that they never touch ours.
 compile bench.txt requirements/bench.in "$@"
+# So have other people's clients, which tests let loose on the simulator.
+compile clients.txt requirements/clients.in "$@"

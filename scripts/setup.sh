@@ -39,20 +39,12 @@ make_venv() {
   "$base" -m venv "$venv" || { rm -rf "$venv"; die "$base cannot make virtual environments (Debian: apt-get install python3-venv)."; }
 }
 
-# uv knows nothing of pip's configuration: an index or a certificate that somebody has set for pip is meant for it too.
-pips() { "$python" -m pip config list | sed -n "s/^[^=]*\.$1='\(.*\)'$/\1/p" | tail -n 1; }
-use_pips_configuration() {
-  local index cert
-  index="$(pips index-url)"
-  cert="$(pips cert)"
-  if [[ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" && -n "$index" ]]; then export UV_DEFAULT_INDEX="$index"; fi
-  if [[ -z "${SSL_CERT_FILE:-}" && -n "$cert" ]]; then export SSL_CERT_FILE="$cert"; fi
-}
-
 install_deps() {
   say "installing the locked dependencies"
   "$python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$bootstrap"
-  use_pips_configuration
+  # shellcheck source=scripts/pip_configuration.sh
+  source scripts/pip_configuration.sh
+  use_pips_configuration "$python"
   "$uv" pip sync --quiet --python "$python" --require-hashes "$lock"
 }
 

@@ -38,6 +38,7 @@ async def _run(parsed: argparse.Namespace) -> None:
         last_day=parsed.last_day,
         vms=parsed.vms,
         windows_vms=parsed.windows_vms,
+        pools=parsed.pools,
     )
     async with simulator(options) as server:
         write_ready_file(parsed.ready_file, server.describe())
@@ -56,5 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--vms", type=int, default=4, help="how many Linux virtual machines there are")
     parser.add_argument(
         "--windows-vms", type=int, default=0, help="how many Windows ones (bash stands in for PowerShell)"
+    )
+    parser.add_argument(
+        "--pools", type=int, default=0, help="how many session pools start containers at once; the others when used"
     )
     return parser

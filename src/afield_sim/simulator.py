@@ -1,6 +1,6 @@
 """The simulator as a whole: its options, its services, started and stopped."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -18,6 +18,9 @@ from .entra.service import EntraService
 from .entra.tokens import Tokens
 from .journal import FileJournal, NoJournal
 from .pulse import Pulse
+from .sessions.container import COMMAND
+from .sessions.pools import PoolOptions
+from .sessions.service import SessionsService
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class SimulatorOptions:
     last_day: date | None = None
     vms: int = 4
     windows_vms: int = 0
+    pools: int = 0
+    container_command: Sequence[str] = COMMAND
 
 
 @asynccontextmanager
@@ -51,7 +56,9 @@ async def simulator(options: SimulatorOptions, clock: Clock | None = None) -> As
         cloud = Cloud(CloudOptions(options.vms, options.windows_vms, options.seed, folder), used)
         entra = EntraService(tokens, options.data / "entra" if options.data else None)
         arm, blobs = ArmService(cloud, tokens, entra), BlobsService(used, options.seed)
-        services: list[Service] = [AdminService(account), AmcService(account), entra, blobs, arm]
+        pools = PoolOptions(options.pools, options.seed, options.container_command)
+        sessions = SessionsService(pools, used, cloud, tokens, entra)
+        services: list[Service] = [AdminService(account), AmcService(account), entra, blobs, sessions, arm]
         server = await serve(services, options.host, options.port)
         try:
             yield server

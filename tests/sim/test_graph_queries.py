@@ -119,7 +119,7 @@ async def test_a_machine_is_found_by_its_name(azure: Azure):
 
 
 async def test_pages_and_subscriptions(azure: Azure):
-    query, seen, token = "Resources | order by name asc | project name", [], ""
+    query, seen, token = f"Resources | where type =~ '{MACHINES}' | order by name asc | project name", [], ""
     while True:
         page = (await ask(azure, query, **{"$top": 2, "$skipToken": token})).json
         seen += [row["name"] for row in page["data"]]

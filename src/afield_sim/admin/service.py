@@ -1,12 +1,11 @@
 """The admin service: its routes."""
 
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import TypeVar
 
-import orjson
 from aiohttp import web
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from ..amc.cloud import Account
 from ..amc.faults import LOGIN
@@ -14,19 +13,10 @@ from ..amc.model import LIVE, Execution, Window
 from ..amc.settings import AccountSettings, InstanceSettings
 from ..amc.times import read_local_time, show_time
 from ..striking import EVERYWHERE
+from .answering import BadAdminCallError, Handler, answering, read_body
 from .bodies import Advance, Forced, Planted, Settings, SettingsPatch, WaitQuery
 
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
-Handler = Callable[[web.Request], Awaitable[object]]
-
-
-class BadAdminCallError(Exception):
-    """An admin call that cannot be done: status and what is wrong."""
-
-    def __init__(self, status: int, problem: object) -> None:
-        super().__init__(status, problem)
-        self.status = status
-        self.problem = problem
 
 
 class AdminService:
@@ -70,7 +60,7 @@ class AdminService:
             ("POST", "/admin/reset", self.reset),
         ]
         for method, path, handler in routes:
-            app.router.add_route(method, path, _answering(handler))
+            app.router.add_route(method, path, answering(handler))
 
     async def faults(self, _: web.Request) -> object:
         """All faults that are set, with the counts left."""
@@ -104,7 +94,7 @@ class AdminService:
 
     async def put_settings(self, http: web.Request) -> object:
         """Change the settings that are named."""
-        patch = SettingsPatch.model_validate(await _json(http))
+        patch = SettingsPatch.model_validate(await read_body(http))
         account = self._account
         changed = {
             instance_id: InstanceSettings.model_validate({**account.settings_of(instance_id).model_dump(), **change})
@@ -126,7 +116,7 @@ class AdminService:
 
     async def plant(self, http: web.Request) -> object:
         """Add executions nobody created over the API."""
-        planted = Planted.model_validate(await _json(http))
+        planted = Planted.model_validate(await read_body(http))
         self._known(planted.instance_id)
         try:
             made = [self._make(planted) for _ in range(planted.count)]
@@ -136,7 +126,7 @@ class AdminService:
 
     async def force(self, http: web.Request) -> object:
         """Give an execution a status from outside."""
-        forced = Forced.model_validate(await _json(http))
+        forced = Forced.model_validate(await read_body(http))
         self._account.settle()
         execution = self._account.executions.get(http.match_info["id"])
         if execution is None:
@@ -157,7 +147,7 @@ class AdminService:
 
     async def advance(self, http: web.Request) -> object:
         """Move the clock forward."""
-        self._account.advance(Advance.model_validate(await _json(http)).seconds)
+        self._account.advance(Advance.model_validate(await read_body(http)).seconds)
         return {"now": self._account.clock.now()}
 
     async def revoke_tokens(self, _: web.Request) -> object:
@@ -184,7 +174,7 @@ class AdminService:
         return {}
 
     async def _plan(self, http: web.Request) -> dict[str, object]:
-        plan = await _json(http)
+        plan = await read_body(http)
         if not isinstance(plan, dict):
             raise BadAdminCallError(422, "expected an object: {instance id: {fault: parameters}}")
         for instance_id in plan:
@@ -262,29 +252,3 @@ def _show(one: Execution) -> dict[str, object]:
         "time_window_end": one.window.end_original,
         "timeout_seconds": one.timeout_seconds,
     }
-
-
-async def _json(http: web.Request) -> Any:
-    try:
-        return orjson.loads(await http.read())
-    except ValueError:
-        raise BadAdminCallError(422, "the body is not JSON") from None
-
-
-def _answering(handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """The handler with its answers and errors as JSON."""
-
-    async def handle(http: web.Request) -> web.Response:
-        try:
-            return _respond(await handler(http), 200)
-        except BadAdminCallError as error:
-            return _respond({"error": error.problem}, error.status)
-        except ValidationError as error:
-            problems = error.errors(include_url=False, include_context=False, include_input=False)
-            return _respond({"error": problems}, 422)
-
-    return handle
-
-
-def _respond(body: object, status: int) -> web.Response:
-    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")

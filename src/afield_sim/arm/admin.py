@@ -1,14 +1,12 @@
 """The admin routes of the simulated cloud: look inside it, and make it misbehave. They need no credentials."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import asdict
 
-import orjson
 from aiohttp import web
-from pydantic import ValidationError
 
-from ..admin.service import BadAdminCallError
+from ..admin.answering import BadAdminCallError, Handler, answering, read_object
 from ..striking import EVERYWHERE
 from .admin_bodies import ArmWait, ForcedState, NewVm, PlantedCommand
 from .cloud import SUBSCRIPTION_ID, Cloud
@@ -17,8 +15,6 @@ from .machine import Machine
 from .model import JournalLine, JsonObject, State, Vm
 from .settings import ArmSettings
 from .wire_commands import show_view
-
-Handler = Callable[[web.Request], Awaitable[object]]
 
 _LIVE = {State.PENDING, State.RUNNING, State.UNKNOWN}
 
@@ -50,7 +46,7 @@ class ArmAdminRoutes:
             ("POST", "/reset", self.reset),
         ]
         for method, path, handler in routes:
-            router.add_route(method, "/admin/arm" + path, _answering(handler))
+            router.add_route(method, "/admin/arm" + path, answering(handler))
 
     async def faults(self, _: web.Request) -> object:
         """All faults that are set, with the counts left."""
@@ -80,7 +76,7 @@ class ArmAdminRoutes:
 
     async def put_settings(self, http: web.Request) -> object:
         """Change the settings that are named."""
-        change = await _object(http)
+        change = await read_object(http)
         settings = ArmSettings.model_validate({**self._cloud.settings.model_dump(), **change})
         self._cloud.change_settings(settings)
         return settings.model_dump()
@@ -106,7 +102,7 @@ class ArmAdminRoutes:
 
     async def add_vm(self, http: web.Request) -> object:
         """Add a machine."""
-        new = NewVm.model_validate(await _object(http))
+        new = NewVm.model_validate(await read_object(http))
         vm = Vm(new.name, new.resource_group, SUBSCRIPTION_ID, new.location, new.os_type, tags=new.tags)
         machine = self._cloud.add(vm)
         return _show_machine(machine, str(vm.power))
@@ -135,7 +131,7 @@ class ArmAdminRoutes:
 
     async def plant(self, http: web.Request) -> object:
         """Add managed run commands nobody created over the API."""
-        planted = PlantedCommand.model_validate(await _object(http))
+        planted = PlantedCommand.model_validate(await read_object(http))
         machine = self._named(planted.vm)
         numbers = [""] if planted.count == 1 else [f"-{number + 1:02}" for number in range(planted.count)]
         names = [planted.name + number for number in numbers]
@@ -147,7 +143,7 @@ class ArmAdminRoutes:
 
     async def force(self, http: web.Request) -> object:
         """Give a managed run command a state from outside."""
-        forced = ForcedState.model_validate(await _object(http))
+        forced = ForcedState.model_validate(await read_object(http))
         command = self._machine(http).commands.get(http.match_info["name"].lower())
         if command is None:
             raise BadAdminCallError(404, "no such run command")
@@ -186,7 +182,7 @@ class ArmAdminRoutes:
         return sorted((line for machine in wanted for line in machine.journal), key=lambda line: line.at)
 
     async def _plan(self, http: web.Request) -> dict[str, object]:
-        plan = await _object(http)
+        plan = await read_object(http)
         for vm in plan:
             self._known(vm)
         return plan
@@ -230,31 +226,3 @@ def _show_machine(machine: Machine, power: str) -> JsonObject:
             for one in machine.commands.values()
         },
     }
-
-
-async def _object(http: web.Request) -> dict[str, object]:
-    try:
-        body = orjson.loads(await http.read())
-    except ValueError:
-        raise BadAdminCallError(422, "the body is not JSON") from None
-    if not isinstance(body, dict):
-        raise BadAdminCallError(422, "expected an object")
-    return body
-
-
-def _answering(handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """The handler with its answers and errors as JSON; bytes go out as they are."""
-
-    async def handle(http: web.Request) -> web.Response:
-        try:
-            answer, status = await handler(http), 200
-        except BadAdminCallError as error:
-            answer, status = {"error": error.problem}, error.status
-        except ValidationError as error:
-            problems = error.errors(include_url=False, include_context=False, include_input=False)
-            answer, status = {"error": problems}, 422
-        if isinstance(answer, bytes):
-            return web.Response(body=answer, status=status, content_type="application/octet-stream")
-        return web.Response(body=orjson.dumps(answer), status=status, content_type="application/json")
-
-    return handle

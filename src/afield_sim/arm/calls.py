@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 _VM = "Microsoft.Compute/virtualMachines"
+_POOL = "Microsoft.App/sessionPools"
 
 
 class Call(StrEnum):
@@ -35,6 +36,12 @@ class Call(StrEnum):
     SUBSCRIPTIONS = "subscriptions"
     GROUPS = "groups"
     GRAPH = "graph"
+    POOL_GET = "pool_get"
+    POOL_LIST = "pool_list"
+    POOL_PUT = "pool_put"
+    POOL_PATCH = "pool_patch"
+    POOL_DELETE = "pool_delete"
+    ROLE_ASSIGNMENTS = "role_assignments"
 
 
 class Group(StrEnum):
@@ -90,4 +97,10 @@ RULES: Mapping[Call, Rule] = {
     Call.SUBSCRIPTIONS: Rule(""),
     Call.GROUPS: Rule("Microsoft.Resources/subscriptions/resourceGroups/read"),
     Call.GRAPH: Rule(""),
+    Call.POOL_GET: Rule(f"{_POOL}/read"),
+    Call.POOL_LIST: Rule(f"{_POOL}/read"),
+    Call.POOL_PUT: Rule(f"{_POOL}/write", traffic=Traffic.WRITES),
+    Call.POOL_PATCH: Rule(f"{_POOL}/write", traffic=Traffic.WRITES),
+    Call.POOL_DELETE: Rule(f"{_POOL}/delete", traffic=Traffic.DELETES),
+    Call.ROLE_ASSIGNMENTS: Rule("Microsoft.Authorization/roleAssignments/read"),
 }

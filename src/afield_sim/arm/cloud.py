@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +54,7 @@ class Cloud:
         self.operations = Operations(clock.now, self.pulse.beat)
         self.folder = Path()
         self.confinement = shell.Confinement.SESSION
+        self.more_rows: list[Callable[[str], list[JsonObject]]] = []
         self._machines: dict[tuple[str, str], Machine] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._http: aiohttp.ClientSession | None = None
@@ -139,8 +140,9 @@ class Cloud:
         return Power.DEALLOCATED if self.faults.of(machine.vm.name).deallocated else machine.vm.power
 
     def graph_rows(self, tenant_id: str) -> list[JsonObject]:
-        """All machines, as Resource Graph knows them."""
-        return [graph_row(one.vm, self.power_of(one), tenant_id) for one in self.visible()]
+        """All machines, and what other services add, as Resource Graph knows them."""
+        machines = [graph_row(one.vm, self.power_of(one), tenant_id) for one in self.visible()]
+        return machines + [row for rows in self.more_rows for row in rows(tenant_id)]
 
     def later(self, work: Coroutine[object, object, None]) -> None:
         """Do some work beside the calls; it ends with the simulator at the latest."""

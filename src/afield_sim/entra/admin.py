@@ -1,9 +1,10 @@
 """The admin routes of the identity service; they need no credentials."""
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from .desk import Desk, Handler, HttpHandler, answer
+from ..admin.answering import Handler, answering
+from .desk import Desk
 from .faults import EntraFaults
 
 
@@ -34,7 +35,7 @@ class EntraAdminRoutes:
             ("POST", "/tokens/revoke", self.revoke_tokens),
         ]
         for method, path, handler in routes:
-            router.add_route(method, "/admin/entra" + path, _answering(handler))
+            router.add_route(method, "/admin/entra" + path, answering(handler))
 
     async def faults(self, _: web.Request) -> object:
         """All faults that are set, with the counts left."""
@@ -72,14 +73,3 @@ class EntraAdminRoutes:
         """Make all tokens invalid."""
         self._desk.tokens.revoke_all()
         return {}
-
-
-def _answering(handler: Handler) -> HttpHandler:
-    async def handle(http: web.Request) -> web.Response:
-        try:
-            return answer(await handler(http))
-        except ValidationError as error:
-            problems = error.errors(include_url=False, include_context=False, include_input=False)
-            return answer({"error": problems}, 422)
-
-    return handle

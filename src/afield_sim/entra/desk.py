@@ -15,6 +15,7 @@ from .tokens import MANAGEMENT, Tokens
 
 RESOURCES = {
     MANAGEMENT,
+    "https://acasessions.io",
     "https://management.core.windows.net",
     "https://dynamicsessions.io",
     "https://storage.azure.com",

@@ -14,6 +14,7 @@ from .arm import ArmAccess, ArmAdmin, VmAccess, read_arm_access
 from .caller import AdminError, Json, Plan
 from .process import SimulatorProcess
 from .running import ManualClock, Simulator, running_simulator
+from .sessions import PoolAccess, SessionsAccess, SessionsAdmin, read_sessions_access
 
 __all__ = [
     "Admin",
@@ -24,10 +25,14 @@ __all__ = [
     "Json",
     "ManualClock",
     "Plan",
+    "PoolAccess",
+    "SessionsAccess",
+    "SessionsAdmin",
     "Simulator",
     "SimulatorProcess",
     "VmAccess",
     "read_access",
     "read_arm_access",
+    "read_sessions_access",
     "running_simulator",
 ]

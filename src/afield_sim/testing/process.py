@@ -14,6 +14,7 @@ import orjson
 
 from .amc import AmcAccess, read_access
 from .arm import ArmAccess, read_arm_access
+from .sessions import SessionsAccess, read_sessions_access
 
 
 class SimulatorProcess:
@@ -39,6 +40,11 @@ class SimulatorProcess:
     def arm(self) -> ArmAccess:
         """How to reach the simulated cloud."""
         return read_arm_access(self.ready)
+
+    @property
+    def sessions(self) -> SessionsAccess:
+        """How to reach the session pools."""
+        return read_sessions_access(self.ready)
 
     @property
     def pid(self) -> int:

@@ -15,6 +15,7 @@ from ..entra.tokens import Tokens
 from ..simulator import SimulatorOptions, simulator
 from .amc import Admin, AmcAccess, read_access
 from .arm import ArmAccess, ArmAdmin, read_arm_access
+from .sessions import SessionsAccess, SessionsAdmin, read_sessions_access
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class Simulator:
     admin: Admin
     arm: ArmAccess
     arm_admin: ArmAdmin
+    sessions: SessionsAccess
+    sessions_admin: SessionsAdmin
     ready: Mapping[str, Any]
     clock: Clock
     tokens: Tokens
@@ -63,6 +66,8 @@ async def running_simulator(clock: Clock | None = None, **options: Any) -> Async
             admin=Admin(session, address),
             arm=read_arm_access(ready),
             arm_admin=ArmAdmin(session, address),
+            sessions=read_sessions_access(ready),
+            sessions_admin=SessionsAdmin(session, address),
             ready=ready,
             clock=used,
             tokens=_tokens(server),
