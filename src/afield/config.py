@@ -52,6 +52,10 @@ class Settings(BaseSettings):
     api_token: SecretStr | None = Field(
         default=None, description="Bearer token that callers of the API must present. Default: none is asked for."
     )
+    code_pool: str | None = Field(
+        default=None,
+        description="The target that code runs in when none is named. Default: the pool of this machine.",
+    )
     log_level: str = Field(
         default="INFO",
         pattern="^(?i:debug|info|warning|error|critical)$",

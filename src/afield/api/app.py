@@ -18,6 +18,7 @@ from afield.api import (
     agent_control,
     agent_debug,
     agent_events,
+    code,
     credentials,
     diagnosing,
     events,
@@ -25,6 +26,8 @@ from afield.api import (
     findings,
     health,
     people,
+    piston,
+    piston_socket,
     reconciling,
     runbooks,
     targets,
@@ -32,10 +35,12 @@ from afield.api import (
     workflows,
 )
 from afield.api.access import check_access
+from afield.api.code_runtime import running_code
 from afield.api.middleware import Authentication, BodyLimit, RequestLog
 from afield.api.problems import MEDIA_TYPE, Problem, install
 from afield.api.runtime import Runtime
 from afield.api.vitals import needed_schema
+from afield.coderunner.pool_errors import QueueFullError
 from afield.config import Settings
 from afield.kernel import Kernel, open_kernel
 from afield.model.target import DEFAULT_TENANT
@@ -68,7 +73,7 @@ def create_app(source: Kernel | Settings, *, tenant_id: UUID = DEFAULT_TENANT) -
         await asyncio.to_thread(needed_schema)
         async with _kernel(source) as kernel:
             runtime = Runtime.of(kernel, tenant_id, closing)
-            async with runtime.running():
+            async with runtime.running(), running_code(app, kernel):
                 app.state.runtime = runtime
                 yield
 
@@ -79,7 +84,9 @@ def create_app(source: Kernel | Settings, *, tenant_id: UUID = DEFAULT_TENANT) -
     app.add_middleware(BodyLimit, most_bytes=MOST_BODY_BYTES)
     app.add_middleware(Authentication)
     app.add_middleware(RequestLog)
+    app.add_middleware(piston.PistonDialect)
     install(app)
+    app.add_exception_handler(QueueFullError, code.on_queue_full)
     _include_routes(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
@@ -94,13 +101,16 @@ _RUNBOOKS = (agent, agent_control, agent_debug, agent_events, runbooks)
 
 
 def _include_routes(app: FastAPI) -> None:
+    app.include_router(piston.router)
+    app.include_router(piston_socket.router)
     v1 = APIRouter(prefix="/api/v1")
-    for part in (*_KERNEL, *_RUNBOOKS):
+    for part in (*_KERNEL, *_RUNBOOKS, code):
         v1.include_router(part.router)
     for router in (v1, workflows.router):
         app.include_router(router, responses=dict(_ERRORS), dependencies=[Depends(check_access)])
     app.include_router(health.router)
     app.include_router(tickets.hooks, responses=dict(_ERRORS))
+    app.include_router(piston.elsewhere)
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import typer
 
 from afield import __version__
 from afield.cli.accounts import accounts, discover_targets, resolve_target
+from afield.cli.code import code
 from afield.cli.diagnose import diagnose
 from afield.cli.executions import executions
 from afield.cli.people import people
@@ -41,6 +42,7 @@ app.add_typer(tickets, name="tickets")
 app.add_typer(webhooks, name="webhooks")
 app.add_typer(runbook, name="runbook")
 app.add_typer(session, name="session")
+app.add_typer(code, name="code")
 app.add_typer(people, name="people")
 app.add_typer(database, name="db")
 executions.command("find")(find)

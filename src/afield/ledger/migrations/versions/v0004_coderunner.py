@@ -1,4 +1,4 @@
-"""Executions driven in line, and the sessions of pools."""
+"""Executions driven in line, and the places of session pools."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
-_PARTS = ("inline",)
+_PARTS = ("inline", "pool_slots")
 
 
 def upgrade() -> None:

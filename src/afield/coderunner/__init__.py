@@ -1,0 +1,1 @@
+"""Running code that strangers wrote, in session pools."""

@@ -1,0 +1,1 @@
+"""The adapter's language: what the program in a session container is told, and what it answers."""
