@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from web_code_world import code_app
 from web_world import Web, serving
 
+from afield.api.app import create_app
 from afield.kernel import Kernel
 from afield.ledger.base import EventFilter
 from afield.model.target import DEFAULT_TENANT
@@ -23,7 +23,7 @@ POOL = {"linger": 2, "languages": ["python", "c"]}
 async def web(kernel: Kernel, tmp_path: Path) -> AsyncIterator[Web]:
     address = {"home": str(tmp_path / "pool")}
     await kernel.add_target(connector="local_pool", name="local-pool", address=dict(address), settings=dict(POOL))
-    async with serving(code_app(kernel)) as served:
+    async with serving(create_app(kernel)) as served:
         yield served
 
 

@@ -9,29 +9,19 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from fastapi import Depends, FastAPI
 from web_world import Web, serving
 
-from afield.api import code, piston, piston_socket
-from afield.api.access import check_access
 from afield.api.app import create_app
-from afield.api.code_runtime import running_code
-from afield.coderunner.pool_errors import QueueFullError
 from afield.coderunner.requests import RunReport, RunRequest
 from afield.coderunner.runtimes import Runtime
 from afield.coderunner.service import CodeRunner
 from afield.connectors.coding import CodeResult, Verdict
-from afield.connectors.local_pool.connector import LocalPoolConnector
-from afield.connectors.registry import names, register
 from afield.connectors.talk import Talk
 from afield.kernel import Kernel
 from afield.model.execution import Execution, Reason
 from afield.model.ids import uuid7
 from afield.model.states import ExecutionState
 from afield.model.target import DEFAULT_TENANT
-
-if "local_pool" not in names():
-    register(LocalPoolConnector)
 
 RUNTIMES = (
     Runtime("python", "3.12.0", ("py", "py3", "python3")),
@@ -97,35 +87,10 @@ class ScriptedRunner:
         return RUNTIMES
 
 
-def code_app(kernel: Kernel) -> FastAPI:
-    """The application with the routes for code, mounted here unless it has them already."""
-    app = create_app(kernel)
-    if not any(getattr(route, "path", "") == "/api/v2/execute" for route in app.routes):
-        _mount(app, kernel)
-    return app
-
-
-def _mount(app: FastAPI, kernel: Kernel) -> None:
-    app.add_middleware(piston.PistonDialect)
-    app.add_exception_handler(QueueFullError, code.on_queue_full)
-    app.include_router(piston.router)
-    app.include_router(piston_socket.router)
-    app.include_router(code.router, prefix="/api/v1", dependencies=[Depends(check_access)])
-    app.include_router(piston.elsewhere)
-    inner = app.router.lifespan_context
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with inner(app), running_code(app, kernel):
-            yield
-
-    app.router.lifespan_context = lifespan
-
-
 @asynccontextmanager
 async def scripted(kernel: Kernel, runner: ScriptedRunner) -> AsyncIterator[Web]:
     """Served before a runner whose answers the test writes."""
-    async with serving(code_app(kernel)) as web:
+    async with serving(create_app(kernel)) as web:
         real = web.app.state.code_runner
         web.app.state.code_runner = runner
         try:

@@ -21,16 +21,8 @@ from afield.ledger.base import ExecutionFilter
 from afield.model.execution import Execution
 from afield.model.target import DEFAULT_TENANT
 
-MOUNTED = f"""
-import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-from afield.cli.code import code
-from afield.cli.main import app, main
-if not any(group.name == "code" for group in app.registered_groups):
-    app.add_typer(code, name="code")
-"""
-PROGRAM = ("-c", f"{MOUNTED}main(sys.argv[1:])", "code")
-MANY = ("-c", f"{MOUNTED}import cli_many; cli_many.main()")
+PROGRAM = ("-m", "afield", "code")
+MANY = (str(Path(__file__).with_name("cli_many.py")),)
 POOL = {"linger": 2, "languages": ["python", "bash", "c"]}
 
 pytestmark = pytest.mark.timeout(120)

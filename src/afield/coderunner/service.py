@@ -308,7 +308,10 @@ class CodeRunner:
         """The pool of this machine, recorded at first use."""
         try:
             return await self._kernel.add_target(
-                connector=_LOCAL_CONNECTOR, name=LOCAL_POOL, address={}, tenant_id=tenant_id
+                connector=_LOCAL_CONNECTOR,
+                name=LOCAL_POOL,
+                address={"home": str(self._kernel.settings.home_folder)},
+                tenant_id=tenant_id,
             )
         except ConflictError:  # another process was faster
             return await self._inline.doors.target(LOCAL_POOL, tenant_id)

@@ -21,16 +21,23 @@ from afield.connectors.azure.redaction import clean
 from afield.connectors.tokens import Token, TokenGrant
 from afield.errors import CredentialError
 
-_PUBLIC_SCOPE = "https://management.azure.com/.default"
+MANAGEMENT_SCOPE = "https://management.azure.com/.default"
 
 
 class EntraLogin:
     """The token endpoint of one account. `refresh` is what a token source calls."""
 
-    def __init__(self, address: AzureAccountAddress, transport: AsyncHttpTransport[Any, Any], target: str) -> None:
+    def __init__(
+        self,
+        address: AzureAccountAddress,
+        transport: AsyncHttpTransport[Any, Any],
+        target: str,
+        scope: str = MANAGEMENT_SCOPE,
+    ) -> None:
         self._address = address
         self._transport = transport
         self._target = target
+        self._scope = scope
 
     async def refresh(self, secret: Mapping[str, str]) -> TokenGrant:
         """A new access token. Raises CredentialError when a person has to act, AzureError when it may work later."""
@@ -51,7 +58,7 @@ class EntraLogin:
             transport=self._transport,
             retry_total=1,
         )
-        token: AccessToken = await credential.get_token(_PUBLIC_SCOPE)
+        token: AccessToken = await credential.get_token(self._scope)
         return token
 
     async def _ask_machine(self, secret: Mapping[str, str]) -> AccessToken:
@@ -59,7 +66,7 @@ class EntraLogin:
         if self._address.imds_url:
             more["raw_request_hook"] = _elsewhere(self._address.imds_url)
         credential = ManagedIdentityCredential(transport=self._transport, retry_total=1, **more)
-        token: AccessToken = await credential.get_token(_PUBLIC_SCOPE)
+        token: AccessToken = await credential.get_token(self._scope)
         return token
 
 

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
-from typing import Any
 
 import aiohttp
-from azure.core.credentials import AccessToken
 from azure.core.pipeline.transport import AioHttpTransport
-from azure.identity.aio import ClientSecretCredential, ManagedIdentityCredential
 
-from afield.connectors.azure.address import PUBLIC_AUTHORITY_URL, Identity
-from afield.connectors.azure.credential import SECRET_KEYS
-from afield.connectors.azure.identity import EntraLogin, _elsewhere
+from afield.connectors.azure.identity import EntraLogin
 from afield.connectors.session_pool.address import PoolAddress
 
 
@@ -24,29 +18,8 @@ class PoolLogin(EntraLogin):
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=tls), cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
         )
-        super().__init__(address, AioHttpTransport(session=self._session, session_owner=False), target)
-        self._scope = f"{address.audience.rstrip('/')}/.default"
+        transport = AioHttpTransport(session=self._session, session_owner=False)
+        super().__init__(address, transport, target, f"{address.audience.rstrip('/')}/.default")
 
     async def close(self) -> None:
         await self._session.close()
-
-    async def _ask(self, secret: Mapping[str, str]) -> AccessToken:
-        if self._address.identity is Identity.MANAGED_IDENTITY:
-            return await self._ask_machine(secret)
-        credential = ClientSecretCredential(
-            *(secret[name] for name in SECRET_KEYS),
-            authority=self._address.authority_url,
-            disable_instance_discovery=self._address.authority_url != PUBLIC_AUTHORITY_URL,
-            transport=self._transport,
-            retry_total=1,
-        )
-        token: AccessToken = await credential.get_token(self._scope)
-        return token
-
-    async def _ask_machine(self, secret: Mapping[str, str]) -> AccessToken:
-        more: dict[str, Any] = {"client_id": secret["client_id"]} if secret.get("client_id") else {}
-        if self._address.imds_url:
-            more["raw_request_hook"] = _elsewhere(self._address.imds_url)
-        credential = ManagedIdentityCredential(transport=self._transport, retry_total=1, **more)
-        token: AccessToken = await credential.get_token(self._scope)
-        return token

@@ -36,6 +36,7 @@ def probe_of(
         pool_id=address.pool_id,
         endpoint=address.endpoint,
         kind=PoolKind(address.kind),
+        audience=address.audience,
         probe_identifier=probe_session(context),
     )
 
