@@ -5,25 +5,32 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
-from afield_sandbox import linux
+from afield_sandbox import landlock, linux
 from afield_sandbox.errors import TooWeakError
 from afield_sandbox.keeper.cgroups import ControlGroups
+from afield_sandbox.wire import Walls
 
 
 class Level(IntEnum):
     """How strong a jail is. Each holds what the one before holds."""
 
     NONE = 0  # nothing is run
-    NAMESPACES = 1  # own namespaces and root, no rights, call filter, rlimits; memory watched by sampling
-    FULL = 2  # and the kernel itself holds memory and processes, by control groups
+    LANDLOCK = 1  # no rights, files and signals held by Landlock or users, call filter, rlimits; memory sampled
+    NAMESPACES = 2  # and own namespaces and root
+    FULL = 3  # and the kernel itself holds memory and processes, by control groups
 
 
 @dataclass(frozen=True, slots=True)
 class HostProtections:
-    """What this host allows, and the level that comes of it. `missing` says why it is not a higher one."""
+    """What this host allows, and the level that comes of it. `missing` says why it is not a higher one.
+
+    `namespaces` and `fenced`: a jail with, or without them, was built on trial and works. `landlock` is the kernel's
+    version of it, 0 for none.
+    """
 
     kernel: str
     machine: str
@@ -35,11 +42,12 @@ class HostProtections:
     landlock: int
     bubblewrap: str
     missing: tuple[str, ...] = ()
+    fenced: bool = False
 
     @property
     def level(self) -> Level:
         if not (self.namespaces and self.seccomp):
-            return Level.NONE
+            return Level.LANDLOCK if self.fenced and self.seccomp else Level.NONE
         return Level.FULL if self.memory_cgroup and self.pids_cgroup else Level.NAMESPACES
 
     def require(self, minimum: Level) -> None:
@@ -51,10 +59,10 @@ class HostProtections:
             )
 
 
-def look_around(groups: ControlGroups, *, jail_error: str = "") -> HostProtections:
-    """What is to be found. `jail_error`: what the kernel said when a jail was built on trial, empty when it worked."""
+def look_around(groups: ControlGroups, built: Walls | None, problems: Mapping[Walls, str]) -> HostProtections:
+    """What is to be found. `built`: the walls that were built on trial; `problems`: what the kernel said to others."""
     known = linux.supported()
-    missing = [f"A trial jail failed: {jail_error}"] if jail_error else []
+    missing = [f"A trial jail of {walls.value} failed: {problem}" for walls, problem in problems.items()]
     if not known:
         missing.append(f"System call numbers of {platform.machine()} are not known.")
     missing += [
@@ -66,11 +74,12 @@ def look_around(groups: ControlGroups, *, jail_error: str = "") -> HostProtectio
         kernel=platform.release(),
         machine=platform.machine(),
         uid=os.getuid(),
-        namespaces=known and not jail_error,
-        seccomp=known and not jail_error,
+        namespaces=built is Walls.NAMESPACES,
+        seccomp=built is not None,
         memory_cgroup=groups.version if groups.memory else "",
         pids_cgroup=groups.version if groups.pids else "",
-        landlock=linux.landlock_version() if known else 0,
+        landlock=landlock.version(),
         bubblewrap=shutil.which("bwrap") or "",
         missing=tuple(missing),
+        fenced=built is Walls.LANDLOCK,
     )

@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -15,10 +16,10 @@ from afield_sandbox.host import HostProtections, Level, look_around
 from afield_sandbox.keeper.cgroups import ControlGroups
 from afield_sandbox.keeper.pool import Pool
 from afield_sandbox.keeper.run import OnOutput, Run
-from afield_sandbox.languages import INTERPRETER, Language, find_languages
+from afield_sandbox.languages import INTERPRETER, Language, find_languages, runnable
 from afield_sandbox.model import MIB, File, Limits, Outcome, Program, Stage, Submission
 from afield_sandbox.rootfs import plan_root
-from afield_sandbox.wire import Job, NurserySettings, Watch
+from afield_sandbox.wire import Job, NurserySettings, Walls, Watch
 
 _KEPT_BYTES = 64 * MIB
 _WORKERS_LOST = 3
@@ -53,8 +54,10 @@ class JailSettings:
 
     `lanes`: how many workers wait, and how many runs go on at once; 0 for four for each processor. `minimum`: the
     level below which nothing is run. `level`: the highest level to use. `languages`: only these, empty for all found.
-    `user`: uid and gid the jail has outside when it is started by root. `without` leaves out single protections
-    (seccomp, network), for tests that show what each is good for; never in earnest.
+    `user`: uid and gid the jail has outside when it is started by root; at the level LANDLOCK each lane becomes one of
+    `users` then, first and last of a range of uids that nobody has. `folder`: where the private folders are made at
+    that level, empty for memory where there is plenty, else the usual place of temporary files. `without` leaves out
+    single protections (seccomp, network, landlock, scope), for tests that show what each is good for; never in earnest.
     """
 
     lanes: int = 0
@@ -66,6 +69,8 @@ class JailSettings:
     max_waiting: int = 1000
     patience_s: float = 30.0
     user: tuple[int, int] = _UNPRIVILEGED
+    users: tuple[int, int] = (60200, 60999)
+    folder: str = ""
     without: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -91,33 +96,53 @@ class LocalJail:
         """Find the languages, build the jail, keep workers waiting. Raises TooWeakError below the minimum."""
         self._languages = await asyncio.to_thread(find_languages, self._settings.languages)
         groups = await self._groups()
-        pool = await asyncio.to_thread(self._plan, groups)
-        problem = ""
+        built, problems = await self._build(groups)
+        self._protections = await asyncio.to_thread(look_around, groups, built, problems)
         try:
-            await pool.start()
-        except (TooWeakError, OSError, TimeoutError) as failed:
-            problem = str(failed) or "it did not start in time."
-            await pool.close()
-        self._protections = await asyncio.to_thread(look_around, groups, jail_error=problem)
-        try:
-            self._protections.require(max(self._settings.minimum, Level.NAMESPACES))
+            self._protections.require(max(self._settings.minimum, Level.LANDLOCK))
         except TooWeakError:
-            await pool.close()
+            await self.close()
+            self._pool = None
             raise
-        self._pool = pool
+
+    async def _build(self, groups: ControlGroups) -> tuple[Walls | None, dict[Walls, str]]:
+        """Try the strongest walls first. Those that stand, and what the kernel said to others."""
+        problems: dict[Walls, str] = {}
+        for walls in self._acceptable():
+            pool = await asyncio.to_thread(self._plan, groups, walls)
+            try:
+                await pool.start()
+            except (TooWeakError, OSError, TimeoutError) as failed:
+                problems[walls] = str(failed) or "it did not start in time."
+                await pool.close()
+                continue
+            self._pool = pool
+            return walls, problems
+        return None, problems
+
+    def _acceptable(self) -> list[Walls]:
+        """What is to be tried: no more than the highest level, no less than the lowest."""
+        highest, lowest = self._settings.level, self._settings.minimum
+        walls = [Walls.NAMESPACES] if highest >= Level.NAMESPACES else []
+        return walls + ([Walls.LANDLOCK] if lowest <= Level.LANDLOCK <= highest else [])
 
     async def _groups(self) -> ControlGroups:
         if self._settings.level < Level.FULL:
             return ControlGroups()
         return await asyncio.to_thread(ControlGroups.find)
 
-    def _plan(self, groups: ControlGroups) -> Pool:
+    def _plan(self, groups: ControlGroups, walls: Walls) -> Pool:
         settings = self._settings
         binds, links = plan_root([INTERPRETER, *(tree for language in self._languages for tree in language.trees)])
+        root = os.geteuid() == 0
         nursery = NurserySettings(
             binds=binds,
             links=links,
-            user=settings.user if os.geteuid() == 0 else None,
+            user=settings.user if root else None,
+            users=settings.users if root else None,
+            walls=walls,
+            folder=settings.folder,
+            memory_held=groups.memory is not None,
             scratch_bytes=settings.scratch_bytes,
             scratch_files=settings.scratch_files,
             without=tuple(sorted(settings.without)),
@@ -166,8 +191,9 @@ class LocalJail:
             return Program(submission, files)
         command = language.compile(language.tool, files[0].name, tuple(file.name for file in files))
         job = self._job(language, files, command, (), submission.compile_limits)
-        outcome = await _persist(lambda: self._started(job, Stage.COMPILE, b"", on_output, keep=_KEPT_BYTES))
-        kept = {file.name: file for file in files} | dict(outcome.files)
+        making = partial(Run, stage=Stage.COMPILE, stdin=b"")
+        outcome = await _persist(lambda: self._started(making, job, on_output, keep=_KEPT_BYTES))
+        kept = {file.name: file for file in files} | runnable(outcome.files)
         built = (files[0], *(file for name, file in kept.items() if name != files[0].name))
         return Program(submission, built if outcome.ok else (), replace(outcome, files={}))
 
@@ -203,10 +229,12 @@ class LocalJail:
         args: tuple[str, ...] | None = None,
         keep_bytes: int = 0,
         interactive: bool = False,
+        keep_output: bool = True,
     ) -> AsyncIterator[Run]:
         """A run to hold on to: write to it, signal it, stop it; `finish()` gives the outcome. For interactive use.
 
-        Raises BadSubmissionError for a program whose compilation failed.
+        Without `keep_output` the output goes to `on_output` alone, unlimited, and the outcome holds none of it: for
+        runs that go on for long. Raises BadSubmissionError for a program whose compilation failed.
         """
         if not program.ready:
             raise BadSubmissionError("The program was not compiled.", hint="Look at its compilation's outcome.")
@@ -216,7 +244,8 @@ class LocalJail:
         given = submission.args if args is None else args
         job = self._job(language, program.files, command, given, submission.limits)
         entered = submission.stdin if stdin is None else stdin
-        async with self._started(job, Stage.RUN, entered, on_output, keep=keep_bytes, interactive=interactive) as run:
+        making = partial(Run, stage=Stage.RUN, stdin=entered, interactive=interactive, keep_output=keep_output)
+        async with self._started(making, job, on_output, keep=keep_bytes) as run:
             yield run
 
     def _job(
@@ -231,7 +260,7 @@ class LocalJail:
         return Job(
             main=files[0].name,
             args=args,
-            command=(*command, *args) if command else (),
+            command=command,
             environment=language.environment,
             limits=limits,
             address_space=not held_by_kernel and not language.reserves,
@@ -240,12 +269,12 @@ class LocalJail:
 
     @asynccontextmanager
     async def _started(
-        self, job: Job, stage: Stage, stdin: bytes, on_output: OnOutput | None, *, keep: int, interactive: bool = False
+        self, making: Callable[..., Run], job: Job, on_output: OnOutput | None, *, keep: int
     ) -> AsyncIterator[Run]:
         sampled = None if self.probe().memory_cgroup else job.limits.memory_bytes
-        watch = Watch(cpu_s=job.limits.cpu_s, memory_bytes=sampled, keep=keep)
+        watch = Watch(job.limits.cpu_s, sampled, keep, job.limits.processes)
         async with self.pool.take() as cell:
-            yield Run(cell, job, watch, stage=stage, stdin=stdin, on_output=on_output, interactive=interactive)
+            yield making(cell, job, watch, on_output=on_output)
 
 
 async def _persist(start: Callable[[], AbstractAsyncContextManager[Run]]) -> Outcome:

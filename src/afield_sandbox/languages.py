@@ -18,7 +18,8 @@ from typing import Final
 from afield_sandbox.model import MIB, File, Limits
 from afield_sandbox.wire import CODE_FOLDER
 
-_PROGRAM: Final = f"{CODE_FOLDER}/program"
+_OUTPUT: Final = "program"
+_PROGRAM: Final = f"{CODE_FOLDER}/{_OUTPUT}"
 INTERPRETER: Final = str(Path(sys.base_prefix).resolve())  # every worker is one, whatever it runs in the end
 _VERSION: Final = re.compile(r"\d+(?:\.\d+)+")
 
@@ -74,7 +75,7 @@ def _java(tool: str, main: str, limits: Limits) -> tuple[str, ...]:
 def _c_family(dialect: str, standard: str, suffixes: tuple[str, ...]) -> Compile:
     def compile_(tool: str, main: str, names: tuple[str, ...]) -> tuple[str, ...]:
         sources = [name for name in names if name == main or name.endswith(suffixes)]
-        return (tool, f"-std={standard}", "-O2", "-pipe", "-o", "program", "-x", dialect, *sources, "-x", "none", "-lm")
+        return (tool, f"-std={standard}", "-O2", "-pipe", "-o", _OUTPUT, "-x", dialect, *sources, "-x", "none", "-lm")
 
     return compile_
 
@@ -85,11 +86,11 @@ def _javac(tool: str, main: str, names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _go(tool: str, main: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    return (tool, "build", "-o", "program", *(name for name in names if name.endswith(".go")))
+    return (tool, "build", "-o", _OUTPUT, *(name for name in names if name.endswith(".go")))
 
 
 def _rust(tool: str, main: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    return (tool, "--edition=2021", "-O", "-o", "program", main)
+    return (tool, "--edition=2021", "-O", "-o", _OUTPUT, main)
 
 
 _KNOWN: Final = (
@@ -111,6 +112,11 @@ _KNOWN: Final = (
     ),
     Language("rust", ".rs", ("rs",), ("rustc",), command=_program, compile=_rust),
 )  # fmt: skip
+
+
+def runnable(files: Mapping[str, File]) -> dict[str, File]:
+    """What a compiler left. Its program can be run, also where the compiler was not allowed to say so."""
+    return {name: replace(file, executable=file.executable or name == _OUTPUT) for name, file in files.items()}
 
 
 def find_languages(only: tuple[str, ...] = ()) -> tuple[Language, ...]:

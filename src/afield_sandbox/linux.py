@@ -39,21 +39,32 @@ _AT_RECURSIVE: Final = 0x8000
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_DUMPABLE: Final = 4
 _PR_CAPBSET_DROP: Final = 24
+_PR_SET_CHILD_SUBREAPER: Final = 36
 _PR_SET_NO_NEW_PRIVS: Final = 38
 _PR_CAP_AMBIENT: Final = 47
 _PR_CAP_AMBIENT_CLEAR_ALL: Final = 4
 _CAPABILITY_VERSION_3: Final = 0x20080522
+CAP_SYS_ADMIN: Final = 1 << 21
 _SECCOMP_SET_MODE_FILTER: Final = 1
 
-_NUMBERS: Final = {
-    "x86_64": {"clone": 56, "pivot_root": 155, "seccomp": 317, "mount_setattr": 442, "landlock_create_ruleset": 444},
-    "aarch64": {"clone": 220, "pivot_root": 41, "seccomp": 277, "mount_setattr": 442, "landlock_create_ruleset": 444},
+_SAME: Final = {
+    "mount_setattr": 442,
+    "landlock_create_ruleset": 444,
+    "landlock_add_rule": 445,
+    "landlock_restrict_self": 446,
 }
+_NUMBERS: Final = {
+    "x86_64": {"clone": 56, "pivot_root": 155, "seccomp": 317, **_SAME},
+    "aarch64": {"clone": 220, "pivot_root": 41, "seccomp": 277, **_SAME},
+}
+
+
+_MACHINE: Final = platform.machine()
 
 
 def machine() -> str:
     """The processor's name as the kernel says it."""
-    return platform.machine()
+    return _MACHINE
 
 
 def supported() -> bool:
@@ -66,7 +77,8 @@ def _raise(what: str) -> None:
     raise OSError(number, f"{what}: {os.strerror(number)}")
 
 
-def _syscall(name: str, *arguments: object) -> int:
+def call(name: str, *arguments: object) -> int:
+    """A system call that is known here by its name. Raises OSError."""
     result: int = _LIBC.syscall(ctypes.c_long(_NUMBERS[machine()][name]), *arguments)
     if result < 0:
         _raise(name)
@@ -80,7 +92,16 @@ def _prctl(what: str, *arguments: int) -> None:
 
 def clone(flags: int, signal: int = 17) -> int:
     """A fork into new namespaces: 0 in the child, its id in the parent. Only for a process with one thread."""
-    return _syscall("clone", ctypes.c_ulong(flags | signal), None, None, None, ctypes.c_ulong(0))
+    ctypes.pythonapi.PyOS_BeforeFork()
+    child = -1
+    try:
+        child = call("clone", ctypes.c_ulong(flags | signal), None, None, None, ctypes.c_ulong(0))
+    finally:
+        if child == 0:
+            ctypes.pythonapi.PyOS_AfterFork_Child()  # among others, it gives `random` a new seed
+        else:
+            ctypes.pythonapi.PyOS_AfterFork_Parent()
+    return child
 
 
 def unshare(flags: int) -> None:
@@ -106,19 +127,22 @@ def protect_mounts(target: str, *, read_only: bool, devices: bool) -> None:
     """Take rights away from a mount and all below: always setuid, on request writing and devices. Linux 5.12."""
     attributes = _ATTR_NOSUID | (_ATTR_RDONLY if read_only else 0) | (0 if devices else _ATTR_NODEV)
     given = struct.pack("QQQQ", attributes, 0, 0, 0)
-    _syscall(
-        "mount_setattr", _AT_FDCWD, os.fsencode(target), _AT_RECURSIVE, ctypes.c_char_p(given), ctypes.c_size_t(32)
-    )
+    call("mount_setattr", _AT_FDCWD, os.fsencode(target), _AT_RECURSIVE, ctypes.c_char_p(given), ctypes.c_size_t(32))
 
 
 def pivot_root(new: str, old: str) -> None:
     """Make `new` the root; the old one is then found at `old`."""
-    _syscall("pivot_root", os.fsencode(new), os.fsencode(old))
+    call("pivot_root", os.fsencode(new), os.fsencode(old))
 
 
-def die_with_parent() -> None:
-    """SIGKILL for this process when the thread that forked it ends."""
-    _prctl("PR_SET_PDEATHSIG", _PR_SET_PDEATHSIG, 9)
+def die_with_parent(signal: int = 9) -> None:
+    """A signal, SIGKILL unless told otherwise, for this process when the thread that forked it ends."""
+    _prctl("PR_SET_PDEATHSIG", _PR_SET_PDEATHSIG, signal)
+
+
+def adopt_orphans() -> None:
+    """Processes below this one whose parent ends become its children, not those of the host's first process."""
+    _prctl("PR_SET_CHILD_SUBREAPER", _PR_SET_CHILD_SUBREAPER, 1)
 
 
 def set_dumpable(dumpable: bool) -> None:
@@ -131,14 +155,23 @@ def no_new_privileges() -> None:
     _prctl("PR_SET_NO_NEW_PRIVS", _PR_SET_NO_NEW_PRIVS, 1)
 
 
-def drop_capabilities() -> None:
-    """All of them, out of every set, for good."""
-    for capability in range(64):
-        if _LIBC.prctl(_PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0) < 0:
+_CAPABILITIES: Final = [ctypes.c_ulong(capability) for capability in range(64)]
+
+
+def bound_capabilities() -> None:
+    """None can come back by running a program, whatever its file says."""
+    for capability in _CAPABILITIES:
+        if _LIBC.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) < 0:
             break  # EINVAL: past the last one this kernel has. EPERM: an empty effective set cannot regain any
+
+
+def drop_capabilities(*, keep: int = 0) -> None:
+    """All of them, out of every set, for good; but for those of the mask `keep`, which no program inherits."""
+    bound_capabilities()
     _prctl("PR_CAP_AMBIENT", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
-    if _LIBC.capset(ctypes.c_char_p(header), ctypes.c_char_p(bytes(24))) < 0:
+    low, high = keep & 0xFFFFFFFF, keep >> 32
+    if _LIBC.capset(ctypes.c_char_p(header), struct.pack("6I", low, low, 0, high, high, 0)) < 0:
         _raise("capset")
 
 
@@ -146,12 +179,4 @@ def load_filter(program: bytes) -> None:
     """Attach a seccomp filter: an array of `struct sock_filter`. Needs no_new_privileges first."""
     code = ctypes.create_string_buffer(program, len(program))
     head = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
-    _syscall("seccomp", ctypes.c_ulong(_SECCOMP_SET_MODE_FILTER), ctypes.c_ulong(0), ctypes.c_char_p(head))
-
-
-def landlock_version() -> int:
-    """The kernel's Landlock interface version; 0 where there is none."""
-    try:
-        return _syscall("landlock_create_ruleset", None, ctypes.c_size_t(0), ctypes.c_ulong(1))
-    except OSError:
-        return 0
+    call("seccomp", ctypes.c_ulong(_SECCOMP_SET_MODE_FILTER), ctypes.c_ulong(0), ctypes.c_char_p(head))

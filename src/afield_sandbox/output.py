@@ -4,9 +4,11 @@ from __future__ import annotations
 
 
 class Collector:
-    """One stream's bytes. What does not fit is dropped and `overflowed` is set."""
+    """One stream's bytes. What does not fit is dropped and `overflowed` is set. Without a cap pieces are passed on and
+    none is kept.
+    """
 
-    def __init__(self, cap: int) -> None:
+    def __init__(self, cap: int | None) -> None:
         self._cap = cap
         self._kept = bytearray()
         self._held = b""
@@ -16,19 +18,24 @@ class Collector:
         """Take more; the piece that can be passed on: whole characters, as far as there are such."""
         if self.overflowed:
             return b""
-        room = self._cap - len(self._kept) - len(self._held)
-        self.overflowed = len(data) > room
-        data = self._held + data[:room]
+        if self._cap is not None:
+            room = self._cap - len(self._kept) - len(self._held)
+            self.overflowed = len(data) > room
+            data = data[:room]
+        data = self._held + data
         whole = whole_characters(data)
         self._held = b"" if self.overflowed else data[whole:]
-        self._kept += data[:whole]
-        return data[:whole]
+        return self._keep(data[:whole])
+
+    def _keep(self, piece: bytes) -> bytes:
+        if self._cap is not None:
+            self._kept += piece
+        return piece
 
     def end(self) -> bytes:
         """No more will come: what was held back, an incomplete character."""
         rest, self._held = self._held, b""
-        self._kept += rest
-        return rest
+        return self._keep(rest)
 
     @property
     def content(self) -> bytes:

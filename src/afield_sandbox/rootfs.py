@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -100,8 +100,3 @@ def _move_in() -> None:
     linux.pivot_root(".", ".")
     linux.unmount(".")
     os.chdir("/")
-
-
-def scratch_folders() -> Iterator[str]:
-    """The folders of the private file system."""
-    yield from ("/box/code", "/box/tmp", "/box/shm")

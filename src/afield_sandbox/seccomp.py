@@ -3,6 +3,7 @@
 Refused is what reaches for other processes, for the kernel, for new namespaces or for the network. Calls newer than
 those judged here do not exist inside. `clone3` neither: its flags lie in memory, where a filter cannot read them, and
 every C library falls back to `clone`. The 32-bit and x32 interfaces end the process.
+What more has to be refused where the walls are weaker is named by `Extra`.
 Numbers: the kernel's syscall tables of x86-64 and arm64. BPF: the kernel's uapi linux/filter.h and linux/seccomp.h.
 """
 
@@ -12,6 +13,7 @@ import errno
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from typing import Final
 
@@ -36,18 +38,30 @@ _TERMINAL_TRICKS: Final = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
 _NEWEST: Final = 462  # the last call judged here: mseal
 
 
+class Extra(StrEnum):
+    """What is refused on top."""
+
+    SHARED = "shared"  # processes, sockets, System V objects and file events of the host are within reach
+    OWNER = "owner"  # files and processes of the host belong to the run's own user
+    UNCOUNTED = "uncounted"  # nothing counts memory that is nobody's
+
+
 @dataclass(frozen=True, slots=True)
 class _Table:
     audit: int
     clone: int
     socket: int
+    socketpair: int
+    setpriority: int
     ioctl: int
     foreign: int | None  # numbers from here on belong to another interface
 
 
 _TABLES: Final = {
-    "x86_64": _Table(audit=0xC000003E, clone=56, socket=41, ioctl=16, foreign=0x40000000),
-    "aarch64": _Table(audit=0xC00000B7, clone=220, socket=198, ioctl=29, foreign=None),
+    "x86_64": _Table(
+        audit=0xC000003E, clone=56, socket=41, socketpair=53, setpriority=141, ioctl=16, foreign=0x40000000
+    ),
+    "aarch64": _Table(audit=0xC00000B7, clone=220, socket=198, socketpair=199, setpriority=140, ioctl=29, foreign=None),
 }
 
 # name: (x86-64, arm64); None where that machine has no such call
@@ -69,6 +83,7 @@ REFUSED: Final[dict[str, tuple[int | None, int | None]]] = {
     "fsopen": (430, 430),
     "fspick": (433, 433),
     "init_module": (175, 105),
+    "ioprio_set": (251, 30),
     "io_uring_enter": (426, 426),
     "io_uring_register": (427, 427),
     "io_uring_setup": (425, 425),
@@ -117,7 +132,60 @@ REFUSED: Final[dict[str, tuple[int | None, int | None]]] = {
     "vhangup": (153, 58),
     "vm86": (None, None),
 }
+EXTRA: Final[dict[Extra, dict[str, tuple[int | None, int | None]]]] = {
+    Extra.SHARED: {
+        "bind": (49, 200),
+        "connect": (42, 203),
+        "inotify_add_watch": (254, 27),
+        "mq_open": (240, 180),
+        "mq_unlink": (241, 181),
+        "msgctl": (71, 187),
+        "msgget": (68, 186),
+        "msgrcv": (70, 188),
+        "msgsnd": (69, 189),
+        "semctl": (66, 191),
+        "semget": (64, 190),
+        "semop": (65, 193),
+        "semtimedop": (220, 192),
+        "shmat": (30, 196),
+        "shmctl": (31, 195),
+        "shmget": (29, 194),
+        "socket": (41, 198),
+    },
+    Extra.OWNER: {
+        "chmod": (90, None),
+        "chown": (92, None),
+        "fchmod": (91, 52),
+        "fchmodat": (268, 53),
+        "fchmodat2": (452, 452),
+        "fchown": (93, 55),
+        "fchownat": (260, 54),
+        "fremovexattr": (199, 16),
+        "fsetxattr": (190, 7),
+        "futimesat": (261, None),
+        "lchown": (94, None),
+        "lremovexattr": (198, 15),
+        "lsetxattr": (189, 6),
+        "removexattr": (197, 14),
+        "setxattr": (188, 5),
+        "utime": (132, None),
+        "utimensat": (280, 88),
+        "utimes": (235, None),
+    },
+    Extra.UNCOUNTED: {"memfd_create": (319, 279), "memfd_secret": (447, 447), "shmget": (29, 194)},
+}
+# Calls that may only be about the caller itself, which says so by 0 as the first argument. The lane is the same user's.
+OWN_ONLY: Final[dict[str, tuple[int, int]]] = {
+    "prlimit64": (302, 261),
+    "sched_setaffinity": (203, 122),
+    "sched_setattr": (314, 274),
+    "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119),
+}
+_BLOCK: Final = 10
+_DATAGRAMS: Final = 0x2  # the bit of SOCK_DGRAM and SOCK_RAW: such a pair could still send to others
 _CLONE3: Final = 435
+_COLUMNS: Final = {"x86_64": 0, "aarch64": 1}
 
 
 def _step(code: int, value: int, then: int = 0, otherwise: int = 0) -> bytes:
@@ -133,9 +201,10 @@ def _if_equal(value: int, *then: bytes) -> bytes:
     return _step(_JUMP_EQUAL, value, 0, len(then)) + b"".join(then)
 
 
-def _refused_numbers(machine: str) -> list[int]:
-    column = 0 if machine == "x86_64" else 1
-    return sorted(number for numbers in REFUSED.values() if (number := numbers[column]) is not None)
+def _refused_numbers(machine: str, extras: frozenset[Extra]) -> list[int]:
+    column = _COLUMNS[machine]
+    tables = [REFUSED, *(EXTRA[extra] for extra in extras)]
+    return sorted({number for table in tables for numbers in table.values() if (number := numbers[column]) is not None})
 
 
 def _head(table: _Table) -> Iterator[bytes]:
@@ -149,19 +218,41 @@ def _head(table: _Table) -> Iterator[bytes]:
     yield _step(_JUMP_GREATER_EQUAL, _NEWEST + 1, 0, 1) + _error(errno.ENOSYS)
 
 
-def _by_argument(table: _Table) -> Iterator[bytes]:
+def _by_argument(table: _Table, machine: str) -> Iterator[bytes]:
     """Calls that depend on what they are asked for; each block ends in a verdict."""
     allow, refuse = _step(_RETURN, _ALLOW), _error(errno.EPERM)
-    yield _if_equal(table.clone, _step(_LOAD, _FIRST), _step(_JUMP_SET, _NEW_NAMESPACES, 1, 0), allow, refuse)
-    yield _if_equal(table.socket, _step(_LOAD, _FIRST), _step(_JUMP_EQUAL, _LOCAL_SOCKET, 0, 1), allow, refuse)
+    first, second = _step(_LOAD, _FIRST), _step(_LOAD, _SECOND)
+    yield _if_equal(table.clone, first, _step(_JUMP_SET, _NEW_NAMESPACES, 1, 0), allow, refuse)
+    yield _if_equal(table.socket, first, _step(_JUMP_EQUAL, _LOCAL_SOCKET, 0, 1), allow, refuse)
     tricks = [_step(_JUMP_EQUAL, trick, len(_TERMINAL_TRICKS) - at, 0) for at, trick in enumerate(_TERMINAL_TRICKS)]
-    yield _if_equal(table.ioctl, _step(_LOAD, _SECOND), *tricks, allow, refuse)
+    yield _if_equal(table.ioctl, second, *tricks, allow, refuse)
+    for numbers in OWN_ONLY.values():
+        yield _if_equal(numbers[_COLUMNS[machine]], first, _step(_JUMP_EQUAL, 0, 0, 1), allow, refuse)
+    itself = (first, _step(_JUMP_EQUAL, 0, 0, 3), second, _step(_JUMP_EQUAL, 0, 0, 1))
+    yield _if_equal(table.setpriority, *itself, allow, refuse)
+
+
+def _among_others(table: _Table) -> bytes:
+    """Where sockets of the host can be reached: pairs that stay pairs."""
+    stays = _step(_JUMP_SET, _DATAGRAMS, 1, 0)
+    return _if_equal(table.socketpair, _step(_LOAD, _SECOND), stays, _step(_RETURN, _ALLOW), _error(errno.EPERM))
+
+
+def _refused_in_blocks(numbers: list[int]) -> Iterator[bytes]:
+    """Refuse these, allow all others; a call is compared with few of them, for the kernel tries every call there is."""
+    for at in range(0, len(numbers), _BLOCK):
+        block = numbers[at : at + _BLOCK]
+        members = b"".join(_if_equal(number, _error(errno.EPERM)) for number in block) + _step(_RETURN, _ALLOW)
+        yield _step(_JUMP_GREATER_EQUAL, block[-1] + 1, len(members) // 8, 0) + members
+    yield _step(_RETURN, _ALLOW)
 
 
 @cache
-def build(machine: str) -> bytes:
+def build(machine: str, extras: frozenset[Extra] = frozenset()) -> bytes:
     """The filter for a machine, as an array of `struct sock_filter`. Raises KeyError for one that is not known."""
     table = _TABLES[machine]
-    parts = [*_head(table), *_by_argument(table), _if_equal(_CLONE3, _error(errno.ENOSYS))]
-    parts += [_if_equal(number, _error(errno.EPERM)) for number in _refused_numbers(machine)]
-    return b"".join(parts) + _step(_RETURN, _ALLOW)
+    parts = [*_head(table), _if_equal(_CLONE3, _error(errno.ENOSYS))]
+    if Extra.SHARED in extras:
+        parts += [_if_equal(table.socket, _error(errno.EPERM)), _among_others(table)]
+    parts += [*_by_argument(table, machine), *_refused_in_blocks(_refused_numbers(machine, extras))]
+    return b"".join(parts)

@@ -61,6 +61,8 @@ def _broken_limit(evidence: Evidence, limits: Limits) -> Judgement | None:
     if stop in {Stop.STDOUT, Stop.STDERR}:
         text = f"More than {limits.output_bytes} bytes on {stop}."
         return Judgement(Verdict.OUTPUT_LIMIT, text, signal="SIGKILL")
+    if report is not None and report.why == "scratch":
+        return Judgement(Verdict.OUTPUT_LIMIT, "More in the private folder than it may hold.", signal="SIGKILL")
     if evidence.out_of_memory or (report and (report.out_of_memory or report.why == "memory")):
         return _out_of_memory(report, limits)
     if stop is Stop.WALL:

@@ -22,21 +22,34 @@ def python(code: str, **limits: float) -> Submission:
 @pytest.mark.parametrize("name", ATTACKS)
 async def test_attack_comes_to_nothing(jail: LocalJail, name: str) -> None:
     attack = ATTACKS[name]
+    allowed = attack.lines(namespaces=jail.probe().namespaces)
+    if allowed is None:
+        pytest.xfail("known to come to something without namespaces")
     for _ in range(2):  # the second run finds nothing of the first
         outcome = await jail.run(python(attack.source, memory_bytes=512 << 20))
         assert outcome.verdict is Verdict.OK, (outcome.stdout, outcome.stderr, outcome.message)
         lines = set(outcome.stdout.decode().splitlines())
         assert lines
-        assert lines <= attack.allowed, outcome.stdout
+        assert lines <= allowed, outcome.stdout
+
+
+async def test_memory_that_is_nobodys_is_had_only_where_it_is_counted(jail: LocalJail) -> None:
+    outcome = await jail.run(python(_TRY + _CALL + "print(call(319, id(b'x'), 0))"))
+    assert outcome.stdout == (b"DONE\n" if jail.probe().memory_cgroup else b"EPERM\n")
 
 
 async def test_files_of_this_host_are_not_there(jail: LocalJail, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("CANARY")
-    places = [str(secret), str(Path(__file__)), str(Path.home() / ".bashrc"), str(Path.home() / ".ssh")]
-    code = f"import os\nprint([os.path.lexists(p) for p in {places!r}])"
+    secret.chmod(0o644)
+    places = [str(secret), str(Path(__file__)), str(Path.home() / ".bashrc"), str(Path.home() / ".ssh"), "/etc/passwd"]
+    code = (
+        f"for place in {places!r}:\n    try:\n        text = open(place).read()\n"
+        "        print('CANARY' in text, 'root:' in text)\n    except OSError:\n        print('NO')"
+    )
     outcome = await jail.run(python(code))
-    assert outcome.stdout.decode().strip() == str([False] * len(places))
+    assert set(outcome.stdout.decode().splitlines()) <= {"NO", "False False"}
+    assert outcome.stdout.startswith(b"NO\nNO\n")
 
 
 @pytest.fixture
@@ -54,7 +67,7 @@ _KNOCK = "s = socket.socket(socket.AF_UNIX)\nattempt(lambda: s.connect(chr(0) + 
 
 async def test_abstract_sockets_of_this_host_are_not_there(jail: LocalJail, listener: str) -> None:
     outcome = await jail.run(python(_TRY + _KNOCK.format(listener)))
-    assert outcome.stdout == b"ECONNREFUSED\n"
+    assert outcome.stdout == b"ECONNREFUSED\n" or b"PermissionError" in outcome.stderr, outcome
 
 
 @pytest.mark.parametrize(

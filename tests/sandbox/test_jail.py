@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from hello import HELLO
 
 import afield_sandbox
 from afield_sandbox import (
@@ -35,21 +36,6 @@ from afield_sandbox import (
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-_HELLO = {
-    "python": "print(input()[::-1])",
-    "javascript": "process.stdin.on('data', d => console.log([...d.toString().trim()].reverse().join('')))",
-    "bash": "read x; echo $x | rev",
-    "c": '#include <stdio.h>\n#include <string.h>\nint main(){char b[9];scanf("%8s",b);for(int i=strlen(b);i--;)'
-    'putchar(b[i]);puts("");}',
-    "c++": "#include <iostream>\n#include <string>\n"
-    "int main(){std::string s;std::cin>>s;std::cout<<std::string(s.rbegin(),s.rend())<<'\\n';}",
-    "java": "public class Main{public static void main(String[] a){System.out.println(new StringBuilder("
-    "new java.util.Scanner(System.in).next()).reverse());}}",
-    "go": 'package main\nimport "os"\nfunc main(){os.Stdout.WriteString("cba\\n")}',
-    "rust": "fn main(){let mut s=String::new();std::io::stdin().read_line(&mut s).unwrap();"
-    'println!("{}",s.trim().chars().rev().collect::<String>());}',
-}
-
 
 async def test_every_language_that_is_found_runs(strong_jail: LocalJail) -> None:
     found = {language.name: language for language in strong_jail.languages()}
@@ -58,7 +44,7 @@ async def test_every_language_that_is_found_runs(strong_jail: LocalJail) -> None
     assert expected <= found.keys()
     for name, language in found.items():
         assert language.version[0].isdigit(), name
-        outcome = await strong_jail.run(Submission.of(name, _HELLO[name], stdin=b"abc\n"))
+        outcome = await strong_jail.run(Submission.of(name, HELLO[name], stdin=b"abc\n"))
         assert (outcome.verdict, outcome.stdout) == (Verdict.OK, b"cba\n"), (name, outcome)
         assert (outcome.compile is not None) == (language.compile is not None)
 
@@ -210,6 +196,12 @@ async def test_a_nursery_that_is_killed_is_built_again() -> None:
         assert _processes("161803") == []
 
 
+def _groups(pid: int) -> set[str]:
+    """Control groups of a keeper; others may be made and removed meanwhile."""
+    folders = (name for _, below, _ in os.walk("/sys/fs/cgroup") for name in below)
+    return {name for name in folders if name.startswith(f"afield-sandbox-{pid}-")}
+
+
 _KEEPER = """
 import asyncio, sys
 sys.path.insert(0, {source!r})
@@ -234,7 +226,7 @@ async def test_nothing_outlives_a_keeper_that_is_killed() -> None:
     _, alive = await asyncio.to_thread(psutil.wait_procs, family, 20)
     assert alive == []
     async with LocalJail(JailSettings(languages=("bash",), lanes=1)):  # the next one clears away what is left
-        assert not [*Path("/sys/fs/cgroup").glob(f"**/afield-sandbox-{keeper.pid}-*")]
+        assert _groups(keeper.pid) == set()
 
 
 async def test_a_run_that_is_given_up_ends() -> None:
@@ -257,19 +249,15 @@ async def test_too_many_waiting_are_told_so() -> None:
         await jail.run(Submission.of("bash", "echo 1"))
 
 
-def _groups() -> set[Path]:
-    return set(Path("/sys/fs/cgroup").glob(f"**/afield-sandbox-{os.getpid()}-*"))
-
-
 async def test_closing_leaves_nothing_behind() -> None:
     children = {child.pid for child in psutil.Process().children(recursive=True)}
-    descriptors, groups = psutil.Process().num_fds(), _groups()
+    descriptors, groups = psutil.Process().num_fds(), _groups(os.getpid())
     async with LocalJail(JailSettings(languages=("python",), lanes=3)) as jail:
         await jail.run(Submission.of("python", "print(1)"))
-        assert bool(_groups() - groups) == (jail.probe().level is Level.FULL)
+        assert bool(_groups(os.getpid()) - groups) == (jail.probe().level is Level.FULL)
     assert {child.pid for child in psutil.Process().children(recursive=True)} == children
     assert psutil.Process().num_fds() == descriptors
-    assert _groups() == groups
+    assert _groups(os.getpid()) == groups
 
 
 async def test_nothing_is_run_below_the_minimum() -> None:
@@ -283,37 +271,3 @@ async def test_nothing_is_run_below_the_minimum() -> None:
 async def test_unknown_language(strong_jail: LocalJail) -> None:
     with pytest.raises(UnknownLanguageError, match="Known: python"):
         await strong_jail.run(Submission.of("cobol", "DISPLAY 1."))
-
-
-_UNPRIVILEGED = """
-import asyncio, os, sys
-sys.path.insert(0, {source!r})
-sys.path.insert(0, {tests!r})
-from afield_sandbox import *
-from attacks import ATTACKS
-async def main():
-    wrong = []
-    async with LocalJail(JailSettings(languages=("python", "bash"), lanes=2)) as jail:
-        assert jail.probe().uid == os.getuid() != 0
-        for name, attack in ATTACKS.items():
-            outcome = await jail.run(Submission.of("python", attack.source, limits=Limits(memory_bytes=512 << 20)))
-            lines = set(outcome.stdout.decode().splitlines())
-            if not lines or not lines <= attack.allowed:
-                wrong.append((name, outcome.stdout, outcome.stderr))
-        bomb = "import os\\nn = 0\\ntry:\\n    while os.fork(): n += 1\\n    import time; time.sleep(9)\\nexcept OSError: print(n)"
-        outcome = await jail.run(Submission.of("python", bomb, limits=Limits(processes=32, wall_s=3)))
-        print(jail.probe().level.name, wrong, 25 <= int(outcome.stdout) < 32)
-asyncio.run(main())
-"""
-
-
-async def test_an_ordinary_user_has_the_same_protection(tmp_path: Path) -> None:
-    source = str(Path(afield_sandbox.__file__).parents[1])
-    script = _UNPRIVILEGED.format(source=source, tests=str(Path(__file__).parent))
-    command = [str(Path(sys.executable).resolve()), "-I", "-S", "-B", "-c", script]
-    user = 65534 if os.getuid() == 0 else None
-    done = await asyncio.to_thread(
-        subprocess.run, command, user=user, group=user, extra_groups=[] if user else None,
-        capture_output=True, text=True, cwd="/", check=False,
-    )  # fmt: skip
-    assert done.stdout == "NAMESPACES [] True\n", done.stdout + done.stderr

@@ -16,7 +16,7 @@ from afield_sandbox import BadSubmissionError, File, Level, Limits, Stage, Submi
 from afield_sandbox.host import HostProtections
 from afield_sandbox.output import Collector, whole_characters
 from afield_sandbox.rootfs import plan_root
-from afield_sandbox.seccomp import REFUSED, build
+from afield_sandbox.seccomp import EXTRA, OWN_ONLY, REFUSED, Extra, build
 from afield_sandbox.verdicts import Evidence, Stop, judge
 from afield_sandbox.wire import Job, Report, pack_job, read_job
 
@@ -74,6 +74,7 @@ _EXIT_1, _SEGFAULT, _XCPU = 1 << 8, int(signal.SIGSEGV), int(signal.SIGXCPU)
         (Evidence(_report(40)), Stage.RUN, (Verdict.SIGNAL, None, "SIG40")),
         (Evidence(_report(_XCPU)), Stage.RUN, (Verdict.TIME_LIMIT, None, "SIGKILL")),
         (Evidence(_report(9, why="cpu")), Stage.RUN, (Verdict.TIME_LIMIT, None, "SIGKILL")),
+        (Evidence(_report(9, why="scratch")), Stage.RUN, (Verdict.OUTPUT_LIMIT, None, "SIGKILL")),
         (Evidence(_report(9, why="stop"), Stop.WALL), Stage.RUN, (Verdict.TIME_LIMIT, None, "SIGKILL")),
         (Evidence(None, Stop.WALL), Stage.RUN, (Verdict.TIME_LIMIT, None, "SIGKILL")),
         (Evidence(_report(9, why="stop"), Stop.STDOUT), Stage.COMPILE, (Verdict.OUTPUT_LIMIT, None, "SIGKILL")),
@@ -119,7 +120,7 @@ def test_what_is_no_text_is_only_ever_held_back_at_its_end(data: bytes) -> None:
 
 def _decide(program: bytes, audit: int, number: int, *arguments: int) -> int:
     """What a filter says to a call: the few instructions it uses, interpreted."""
-    steps = list(struct.iter_unpack("HBBI", program))
+    steps: list[tuple[int, int, int, int]] = list(struct.iter_unpack("HBBI", program))  # type: ignore[arg-type]
     call = struct.pack("iIQ6Q", number & 0x7FFFFFFF, audit, 0, *(*arguments, *[0] * 6)[:6])
     value = at = 0
     while True:
@@ -138,10 +139,15 @@ _ALLOW, _KILL = 0x7FFF0000, 0x80000000
 _NOT_ALLOWED, _NOT_THERE = 0x50000 | errno.EPERM, 0x50000 | errno.ENOSYS
 
 
-@pytest.mark.parametrize(("machine", "audit", "column"), [("x86_64", 0xC000003E, 0), ("aarch64", 0xC00000B7, 1)])
-def test_the_filter_refuses_what_it_names(machine: str, audit: int, column: int) -> None:
-    program = build(machine)
-    numbers = {name: pair[column] for name, pair in REFUSED.items() if pair[column] is not None}
+MACHINES = [("x86_64", 0xC000003E, 0), ("aarch64", 0xC00000B7, 1)]
+
+
+@pytest.mark.parametrize("extras", [frozenset(), frozenset(Extra)], ids=["usual", "all"])
+@pytest.mark.parametrize(("machine", "audit", "column"), MACHINES)
+def test_the_filter_refuses_what_it_names(machine: str, audit: int, column: int, extras: frozenset[Extra]) -> None:
+    program = build(machine, extras)
+    tables = [REFUSED, *(EXTRA[extra] for extra in extras)]
+    numbers = {name: pair[column] for table in tables for name, pair in table.items() if pair[column] is not None}
     assert len(set(numbers.values())) == len(numbers), "two calls of one number"
     for name, number in numbers.items():
         assert number is not None
@@ -150,17 +156,37 @@ def test_the_filter_refuses_what_it_names(machine: str, audit: int, column: int)
     assert _decide(program, audit ^ 1, 0) == _KILL
 
 
+@pytest.mark.parametrize(("machine", "audit", "column"), MACHINES)
+def test_calls_about_others_are_refused(machine: str, audit: int, column: int) -> None:
+    for name, numbers in OWN_ONLY.items():
+        assert _decide(build(machine), audit, numbers[column], 0, 5) == _ALLOW, name
+        assert _decide(build(machine), audit, numbers[column], 7) == _NOT_ALLOWED, name
+
+
 @pytest.mark.parametrize(
     ("call", "expected"),
     [
         ((41, 1), _ALLOW), ((41, 2), _NOT_ALLOWED), ((41, 16), _NOT_ALLOWED),
         ((56, 17), _ALLOW), ((56, 0x3D0F00), _ALLOW), ((56, 0x10000011), _NOT_ALLOWED), ((56, 0x20000), _NOT_ALLOWED),
         ((16, 0, 0x5401), _ALLOW), ((16, 0, 0x5412), _NOT_ALLOWED), ((16, 0, 0x541C), _NOT_ALLOWED),
+        ((141, 0, 0, 5), _ALLOW), ((141, 0, 1), _NOT_ALLOWED), ((141, 2, 0), _NOT_ALLOWED),
         ((0,), _ALLOW), ((59,), _ALLOW), ((462,), _ALLOW), ((0x40000000 - 1,), _NOT_THERE), ((0x40000001,), _KILL),
     ],
 )  # fmt: skip
 def test_the_filter_looks_at_arguments(call: tuple[int, ...], expected: int) -> None:
     assert _decide(build("x86_64"), 0xC000003E, *call) == expected
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ((41, 1), _NOT_ALLOWED), ((42, 3), _NOT_ALLOWED), ((29, 1), _NOT_ALLOWED), ((254, 3), _NOT_ALLOWED),
+        ((53, 1, 1), _ALLOW), ((53, 1, 5 | 0x80000), _ALLOW), ((53, 1, 2), _NOT_ALLOWED), ((53, 1, 3 | 0x80000), _NOT_ALLOWED),
+        ((90,), _ALLOW), ((0,), _ALLOW), ((435,), _NOT_THERE),
+    ],
+)  # fmt: skip
+def test_the_filter_on_the_hosts_own_ground(call: tuple[int, ...], expected: int) -> None:
+    assert _decide(build("x86_64", frozenset({Extra.SHARED})), 0xC000003E, *call) == expected
 
 
 def test_a_job_arrives_as_it_left() -> None:
@@ -185,13 +211,39 @@ def test_the_root_shows_no_homes_and_no_state() -> None:
 
 
 @pytest.mark.parametrize(
-    ("namespaces", "cgroup", "level"),
-    [(True, "v1", Level.FULL), (True, "", Level.NAMESPACES), (False, "v1", Level.NONE)],
+    ("namespaces", "fenced", "cgroup", "level"),
+    [
+        (True, False, "v1", Level.FULL),
+        (True, False, "", Level.NAMESPACES),
+        (False, True, "v1", Level.LANDLOCK),
+        (False, False, "v1", Level.NONE),
+    ],
 )
-def test_the_level_follows_from_what_the_host_allows(namespaces: bool, cgroup: str, level: Level) -> None:
-    host = HostProtections("6", "x86_64", 0, namespaces, namespaces, cgroup, cgroup, 0, "", ("why not",))
+def test_the_level_follows_from_what_the_host_allows(namespaces: bool, fenced: bool, cgroup: str, level: Level) -> None:
+    seccomp = namespaces or fenced
+    host = HostProtections("6", "x86_64", 0, namespaces, seccomp, cgroup, cgroup, 0, "", ("why not",), fenced)
     assert host.level is level
     if level < Level.FULL:
         with pytest.raises(TooWeakError, match=r"full is required\. why not"):
             host.require(Level.FULL)
     host.require(level)
+
+
+def test_a_job_moves_with_its_private_folder() -> None:
+    job = Job(
+        "a.js", ("/box/code/x",), ("/usr/bin/node", "/box/code/a.js", "/boxer"), {"GOCACHE": "/box/tmp/go"}, Limits()
+    )
+    moved = job.moved("/tmp/7")
+    assert moved.command == ("/usr/bin/node", "/tmp/7/code/a.js", "/boxer")
+    assert moved.environment == {"GOCACHE": "/tmp/7/tmp/go"}
+    assert moved.args == job.args
+    assert job.moved("/box") is job
+
+
+@given(st.lists(st.binary(max_size=9)))
+def test_without_a_cap_all_is_passed_on_and_nothing_kept(pieces: list[bytes]) -> None:
+    collector = Collector(None)
+    passed = b"".join([*(collector.feed(piece) for piece in pieces), collector.end()])
+    assert passed == b"".join(pieces)
+    assert collector.content == b""
+    assert not collector.overflowed

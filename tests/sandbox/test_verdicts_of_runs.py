@@ -71,7 +71,7 @@ async def test_ending(jail: LocalJail, name: str) -> None:
         ("python", "x = []\nwhile True: x.append(bytearray(b'x') * 10_000_000)"),
         (
             "python",
-            "import os\nfor _ in range(3): os.fork()\nx = bytearray(b'x') * 20_000_000\nimport time; time.sleep(9)",
+            "import os\nfor _ in range(3): os.fork()\nx = bytearray(b'x') * 20_000_000\nimport time; time.sleep(2)",
         ),
         ("bash", "x=x; while :; do x=$x$x; done"),
         ("bash", "head -c 200M /dev/zero > /tmp/x; sleep 9"),

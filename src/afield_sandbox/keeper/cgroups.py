@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 _PREFIX: Final = "afield-sandbox-"
-_BESIDE: Final = 2  # the lane and the init, beside the processes of the run
+_BESIDE: Final = 1  # the lane, beside the processes of the run
 _TRIES: Final = 50
 _serial = count()
 

@@ -29,16 +29,16 @@ class Channel:
     """Our end of a pair. The other end is `far` until it is passed on and closed here."""
 
     def __init__(self, *, credentials: bool = False) -> None:
-        self._near, self.far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._near.setblocking(False)
+        self.near, self.far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.near.setblocking(False)
         if credentials:
-            self._near.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+            self.near.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
 
     def send(self, data: bytes, descriptors: Sequence[int] = ()) -> bool:
         """Send at once; False when the other side has gone."""
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
         try:
-            self._near.sendmsg([data], rights)
+            self.near.sendmsg([data], rights)
         except OSError:
             return False
         return True
@@ -48,17 +48,18 @@ class Channel:
         loop = asyncio.get_running_loop()
         while True:
             with suppress(BlockingIOError):
-                return self._take()
+                return self.take()
             arrived = loop.create_future()
-            loop.add_reader(self._near, _settle, arrived)
+            loop.add_reader(self.near, _settle, arrived)
             try:
                 await arrived
             finally:
-                loop.remove_reader(self._near)
+                loop.remove_reader(self.near)
 
-    def _take(self) -> Packet:
+    def take(self) -> Packet:
+        """The next packet, if there is one; an empty one when the other side has closed. Raises BlockingIOError."""
         try:
-            data, notes, _, _ = self._near.recvmsg(PACKET, _SPACE)
+            data, notes, _, _ = self.near.recvmsg(PACKET, _SPACE)
         except ConnectionError:
             return Packet(b"")
         descriptors, sender = array.array("i"), None
@@ -71,7 +72,7 @@ class Channel:
 
     def close(self) -> None:
         """Close both ends, if they are still open here."""
-        self._near.close()
+        self.near.close()
         self.far.close()
 
 

@@ -6,14 +6,17 @@ import asyncio
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from afield_sandbox.errors import TooWeakError, WorkerLostError
-from afield_sandbox.keeper.cell import Cell
+from afield_sandbox import leftovers
+from afield_sandbox.errors import TooWeakError
+from afield_sandbox.keeper import folders
 from afield_sandbox.keeper.cgroups import Slot
 from afield_sandbox.keeper.channel import Channel
-from afield_sandbox.wire import NurserySettings, pack, pack_settings, unpack
+from afield_sandbox.keeper.lane import Lane
+from afield_sandbox.wire import NurserySettings, Walls, pack, pack_settings, unpack
 
 ENVIRONMENT: Final = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -21,49 +24,26 @@ ENVIRONMENT: Final = {
     "LANG": "C.UTF-8",
     "TMPDIR": "/tmp",  # noqa: S108  a link to the private folder
     "USER": "sandbox",
+    "LD_BIND_NOW": "1",  # for the nursery alone: else every worker would look up the same symbols
 }
 _PROGRAM: Final = Path(__file__).parents[1] / "nursery" / "__main__.py"
 _START_SECONDS: Final = 20.0
-
-
-class Lane:
-    """A process inside that forks one worker at a time, into its own control groups."""
-
-    def __init__(self, slot: Slot) -> None:
-        self._slot = slot
-        self.channel = Channel(credentials=True)
-
-    async def open(self) -> None:
-        """Wait for its first word and put it into its groups. Raises WorkerLostError."""
-        hello = await self.channel.receive()
-        if hello.sender is None or not hello.data:
-            raise WorkerLostError("A lane ended before it was ready.")
-        try:
-            await asyncio.to_thread(self._slot.attach, hello.sender)
-        except OSError as problem:
-            raise WorkerLostError(f"A lane could not be put into its control groups: {problem}.") from problem
-
-    async def cell(self) -> Cell:
-        """The lane's next worker, ready. Raises WorkerLostError."""
-        cell = Cell(self._slot)
-        try:
-            await cell.open(self.channel)
-        except BaseException:
-            cell.close()
-            raise
-        return cell
+_END_SECONDS: Final = 5.0
 
 
 class Nursery:
     """One process and all that is inside."""
 
-    def __init__(self, process: asyncio.subprocess.Process, channel: Channel) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, channel: Channel, settings: NurserySettings) -> None:
         self._process = process
         self._channel = channel
+        self._settings = settings
 
     @classmethod
     async def start(cls, settings: NurserySettings) -> Nursery:
         """Build it. Raises TooWeakError, with the kernel's word, when the host does not allow it."""
+        if settings.walls is Walls.LANDLOCK:
+            settings = replace(settings, folder=await asyncio.to_thread(folders.make, settings.folder))
         channel = Channel()
         python, number = Path(sys._base_executable), channel.far.fileno()  # type: ignore[attr-defined]
         process = await asyncio.create_subprocess_exec(
@@ -72,16 +52,16 @@ class Nursery:
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd="/",
         )  # fmt: skip
         channel.far.close()
-        nursery = cls(process, channel)
+        nursery = cls(process, channel, settings)
         try:
-            await nursery._greet(settings)
+            await nursery._greet()
         except BaseException:
             await nursery.close()
             raise
         return nursery
 
-    async def _greet(self, settings: NurserySettings) -> None:
-        self._channel.send(pack_settings(settings))
+    async def _greet(self) -> None:
+        self._channel.send(pack_settings(self._settings))
         async with asyncio.timeout(_START_SECONDS):
             hello = (await self._channel.receive()).data
         message = unpack(hello) if hello else {"error": "its first process ended without a word"}
@@ -105,16 +85,22 @@ class Nursery:
             lane.channel.far.close()
             await lane.open()
         except BaseException:
-            lane.channel.close()
+            lane.close()
             raise
         return lane
 
     async def close(self) -> None:
-        """End it, and all that is inside."""
+        """End it, and all that is inside. Without namespaces it ends by itself, when it has ended all the others."""
         self._channel.close()
+        if self._settings.walls is Walls.LANDLOCK:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_END_SECONDS):
+                    await self._process.wait()
         with suppress(ProcessLookupError):
             self._process.kill()
         await self._process.wait()
+        if self._settings.walls is Walls.LANDLOCK:
+            await asyncio.to_thread(leftovers.remove, self._settings.folder)
 
 
 def _hint() -> str:

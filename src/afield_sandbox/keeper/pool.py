@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from afield_sandbox.errors import BusyError, ClosedError, SandboxError
+from afield_sandbox.errors import BusyError, ClosedError, SandboxError, TooWeakError, WorkerLostError
 from afield_sandbox.keeper.cell import Cell
 from afield_sandbox.keeper.cgroups import ControlGroups, Slot
 from afield_sandbox.keeper.nursery import Nursery
@@ -40,9 +40,13 @@ class Pool:
 
     async def start(self) -> None:
         """Build the nursery and start keeping lanes. Raises TooWeakError when the host does not allow it."""
-        await self._alive_nursery()
+        nursery = await self._alive_nursery()
         for number in range(self._lanes):
             self._slots.append(await asyncio.to_thread(self._groups.slot, str(number)))
+        try:
+            await _try(nursery, self._slots[0])
+        except WorkerLostError as problem:
+            raise TooWeakError(f"The jail cannot be built on this host. {problem.message}") from problem
         self._keepers = [asyncio.create_task(self._keep(slot)) for slot in self._slots]
 
     @property
@@ -84,9 +88,9 @@ class Pool:
                 cell = await lane.cell()
                 self._ready.put_nowait(cell)
                 yield cell
-                await cell.gone.wait()
+                await asyncio.wait([cell.ended])
         finally:
-            lane.channel.close()
+            lane.close()
 
     @asynccontextmanager
     async def take(self) -> AsyncIterator[Cell]:
@@ -108,7 +112,7 @@ class Pool:
     async def _next(self) -> Cell:
         try:
             async with asyncio.timeout(self._patience):
-                while (cell := await self._ready.get()).gone.is_set():
+                while (cell := await self._ready.get()).ended.done():
                     cell.close()
         except TimeoutError:
             hint = "Look at the standard error of the jail's process, and at the host's limits."
@@ -127,3 +131,12 @@ class Pool:
             await self._nursery.close()
         for slot in self._slots:
             await asyncio.to_thread(slot.close)
+
+
+async def _try(nursery: Nursery, slot: Slot) -> None:
+    """Have one worker, to see that it can be had. Raises WorkerLostError."""
+    lane = await nursery.lane(slot)
+    try:
+        (await lane.cell()).close()
+    finally:
+        lane.close()

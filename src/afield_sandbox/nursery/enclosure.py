@@ -1,114 +1,66 @@
-"""Going in: the nursery's own namespaces, and those of each worker.
-
-The nursery gives up being root before it makes its user namespace, so that outside it is an ordinary user: RLIMIT_NPROC
-does not hold for the host's root, whatever namespace it sits in. Each worker gets a user namespace of its own below,
-where the kernel counts its processes apart from all others.
-"""
+"""What closes workers in, whatever it is made of."""
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-from typing import Final
+from typing import Protocol
 
-from afield_sandbox import linux, rootfs, seccomp
-from afield_sandbox.wire import NurserySettings
-
-_INNER_USER: Final = 1000
-_WORKER: Final = linux.CLONE_NEWUSER | linux.CLONE_NEWNS | linux.CLONE_NEWPID | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS
-_NURSERY: Final = _WORKER | linux.CLONE_NEWNET | linux.CLONE_NEWCGROUP
-_PROC_FLAGS: Final = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
+from afield_sandbox.wire import Watch
 
 
-def enter_nursery(settings: NurserySettings) -> bool:
-    """Enter the nursery's namespaces. True in its first process; False, after that one's end, in the one outside.
-
-    Raises OSError when the host does not allow something.
-    """
-    linux.die_with_parent()
-    if settings.user is None:
-        _new_user_namespace(_namespaces(_NURSERY, settings), os.geteuid(), os.getegid())
-        rootfs.build_root(settings)
-    else:
-        linux.unshare(linux.CLONE_NEWNS)
-        rootfs.build_root(settings)
-        _give_up_root(*settings.user)
-        _new_user_namespace(_namespaces(_NURSERY, settings), *settings.user)
-    child = os.fork()
-    if child:
-        os.waitpid(child, 0)
-        return False
-    linux.die_with_parent()
-    linux.mount("proc", "/proc", "proc", _PROC_FLAGS)
-    socket.sethostname("sandbox")
-    _drop_rights()
-    return True
+class NurseryEndedError(Exception):
+    """The lane has to end, and its run with it. No OSError: those are passed over in many places."""
 
 
-def _namespaces(flags: int, settings: NurserySettings) -> int:
-    return flags & ~linux.CLONE_NEWNET if "network" in settings.without else flags
+class Enclosure(Protocol):
+    """The walls, as the nursery, a lane and a worker build them, each in its own process. Everything raises OSError."""
 
+    box: str  # where a worker's private folder is, as the worker sees it
+    looks: bool  # whether somebody has to look at how much is in there
 
-def _give_up_root(user: int, group: int) -> None:
-    os.setgroups([])
-    os.setresgid(group, group, group)
-    os.setresuid(user, user, user)
-    linux.set_dumpable(True)  # else /proc/self belongs to root, and the maps below could not be written
+    def enter(self) -> bool:
+        """The nursery's own walls. True in the process that goes on, False in one that only waited for it to end."""
+        ...
 
+    def fork_lane(self) -> int:
+        """A new process for a lane: 0 there, its id here."""
+        ...
 
-def _new_user_namespace(flags: int, user: int, group: int) -> None:
-    linux.unshare(flags)
-    _map_user(user, group)
+    def enter_lane(self) -> None:
+        """The lane's own walls."""
+        ...
 
+    def lane_ended(self, pid: int) -> None:
+        """End what a lane has left behind."""
+        ...
 
-def _map_user(user: int, group: int) -> None:
-    """One user and one group exist inside. Without others there is nobody a setuid program could become."""
-    _tell_kernel("/proc/self/setgroups", b"deny")
-    _tell_kernel("/proc/self/uid_map", b"%d %d 1" % (_INNER_USER, user))
-    _tell_kernel("/proc/self/gid_map", b"%d %d 1" % (_INNER_USER, group))
+    def fork_worker(self) -> int:
+        """A new process for a worker: 0 there, its id here."""
+        ...
 
+    def close_worker(self) -> None:
+        """Shut the door behind the worker: private folder, no rights, no way back."""
+        ...
 
-def _tell_kernel(path: str, words: bytes, folder: int | None = None) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC, dir_fd=folder)
-    try:
-        os.write(descriptor, words)
-    finally:
-        os.close(descriptor)
+    def begin(self, child: int, watch: Watch) -> None:
+        """In the lane: a job comes."""
+        ...
 
+    def most_processes(self, processes: int) -> int:
+        """In the worker, as the job begins: what RLIMIT_NPROC has to be for so many processes."""
+        ...
 
-def _drop_rights() -> None:
-    linux.drop_capabilities()
-    linux.no_new_privileges()
+    def processes(self) -> list[str]:
+        """In the lane: the processes of the run, by id."""
+        ...
 
+    def end_all(self) -> None:
+        """In the lane: SIGKILL to every process of the run, at once."""
+        ...
 
-def fork_worker(settings: NurserySettings) -> int:
-    """A child that is the first process of its own namespaces: 0 there, its id here."""
-    own_network = 0 if "network" in settings.without else linux.CLONE_NEWNET
-    return linux.clone(_WORKER | own_network, signal.SIGCHLD)
+    def crowded(self) -> bool:
+        """In the lane: whether the private folder holds more than it may, where no file system holds that."""
+        ...
 
-
-def close_worker(settings: NurserySettings) -> int:
-    """Shut the door behind a new worker: private folders, own /proc, no rights, no way back.
-
-    Gives a descriptor of the nursery's /proc, the only writable one; to be closed before foreign code runs.
-    """
-    linux.die_with_parent()
-    os.setsid()
-    _map_user(_INNER_USER, _INNER_USER)
-    proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    size = f"mode=755,size={settings.scratch_bytes},nr_inodes={settings.scratch_files}"
-    linux.mount("tmpfs", "/box", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, size)
-    for folder in rootfs.scratch_folders():
-        os.mkdir(folder, 0o700)  # noqa: PTH102  this is done for every worker, and it is twice as quick
-    linux.mount("proc", "/proc", "proc", _PROC_FLAGS | linux.MS_RDONLY)
-    os.chdir("/box/code")
-    _drop_rights()
-    if "seccomp" not in settings.without:
-        linux.load_filter(seccomp.build(linux.machine()))
-    return proc
-
-
-def offer_to_oom_killer(proc: int) -> None:
-    """Let the kernel take this process and its children before the init that watches them."""
-    _tell_kernel("self/oom_score_adj", b"1000", proc)
+    def clear(self) -> None:
+        """In the lane: nothing of the run is left in the private folder."""
+        ...

@@ -1,41 +1,47 @@
-"""A lane: a process that forks one worker at a time, each after the one before has gone.
+"""A lane: a process that forks one worker at a time, watches it, ends what it leaves, and says what became of it.
 
 Workers are born into the lane's control groups. Moving a process into one costs milliseconds, being born there nothing.
+A lane never runs foreign code. Foreign code cannot signal it and cannot look into it.
 """
 
 from __future__ import annotations
 
 import gc
+import mmap
 import os
 import socket
 
 from afield_sandbox import wire
-from afield_sandbox.nursery import enclosure, init
+from afield_sandbox.nursery import worker
+from afield_sandbox.nursery.enclosure import Enclosure
+from afield_sandbox.nursery.turn import Turn
 
-DESCRIPTORS = 5  # standard input, output, error; the job's stream; the init's line
+DESCRIPTORS = 4  # standard input, output, error; the job's stream
 
 
-def serve(keeper: socket.socket, settings: wire.NurserySettings) -> None:
-    """Fork a worker for each request, until the socket closes. Answers with a descriptor of the worker's init."""
+def serve(keeper: socket.socket, enclosure: Enclosure) -> None:
+    """Fork a worker for each packet with descriptors, until the socket closes; others are words that come too late."""
     gc.freeze()
+    page = mmap.mmap(-1, mmap.PAGESIZE)  # shared with the workers: see there
     keeper.send(wire.pack({"lane": True}))
     while True:
-        _, descriptors, _, _ = socket.recv_fds(keeper, wire.PACKET, DESCRIPTORS)
-        if not descriptors:
+        packet, descriptors, _, _ = socket.recv_fds(keeper, wire.PACKET, DESCRIPTORS)
+        if not packet:
             return
-        worker = enclosure.fork_worker(settings)
-        if worker == 0:
-            keeper.close()
-            init.run(descriptors, settings)
-        _hand_over(keeper, worker, descriptors)
-        os.waitpid(worker, 0)
+        if descriptors:
+            _serve_worker(keeper, descriptors, enclosure, page)
 
 
-def _hand_over(keeper: socket.socket, worker: int, descriptors: list[int]) -> None:
+def _serve_worker(keeper: socket.socket, descriptors: list[int], enclosure: Enclosure, page: mmap.mmap) -> None:
+    page[: worker.PAGE_USED] = bytes(worker.PAGE_USED)
+    child = enclosure.fork_worker()
+    if child == 0:
+        worker.run(descriptors, keeper, enclosure, page)
     for descriptor in descriptors:
         os.close(descriptor)
-    handle = os.pidfd_open(worker)
+    turn = Turn(keeper, enclosure, child, page)
     try:
-        socket.send_fds(keeper, [wire.pack({"worker": True})], [handle])
+        turn.serve()
     finally:
-        os.close(handle)
+        turn.end()
+        enclosure.clear()

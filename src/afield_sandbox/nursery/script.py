@@ -14,7 +14,6 @@ import threading
 import types
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Final, NoReturn
 
 from afield_sandbox import wire
@@ -31,6 +30,7 @@ _FLUSH_FAILED: Final = 120  # what Python itself ends with when its output canno
 
 def warm_up() -> None:
     """Load what programs use most, and the names that `site` adds to the built-in ones."""
+    os.environ.pop("LD_BIND_NOW", None)
     for name in _COMMON:
         with suppress(ImportError):
             importlib.import_module(name)
@@ -39,18 +39,22 @@ def warm_up() -> None:
     site.sethelper()
 
 
-def rehearse() -> None:
-    """What can be done before there is a program: our own modules leave its sight, the compiler is warm."""
+def hide() -> None:
+    """Our own modules leave the sight of the programs to come; whoever has them keeps them."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "afield_sandbox"]:
         del sys.modules[name]
+
+
+def rehearse() -> None:
+    """What can be done before there is a program: the compiler is warm."""
     exec(compile("x = [1]", "main.py", "exec", dont_inherit=True), {"__builtins__": builtins})  # noqa: S102  nothing foreign
 
 
 def run(job: wire.Job, page: mmap.mmap) -> NoReturn:
     """Run the job's main file as `__main__` and end the process as Python would."""
-    path = str(Path(wire.CODE_FOLDER, job.main))
+    path = f"{os.getcwd()}/{job.main}"  # noqa: PTH109  what follows is done for every run, and pathlib is slow
     sys.argv[:] = [path, *job.args]
-    sys.path.insert(0, str(Path(path).parent))
+    sys.path.insert(0, path.rpartition("/")[0])
     signal.signal(signal.SIGINT, signal.default_int_handler)
     code = _end(_execute(path, page))
     os._exit(code & 0xFF)
@@ -62,7 +66,8 @@ def _execute(path: str, page: mmap.mmap) -> int:
     main.__dict__.update(__file__=path, __builtins__=builtins, __cached__=None)
     sys.modules["__main__"] = main
     try:
-        source = Path(path).read_bytes()
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+            source = file.readall()
         exec(compile(source, path, "exec", dont_inherit=True), main.__dict__)  # noqa: S102  what this is for
     except SystemExit as ending:
         return _exit_code(ending.code)

@@ -18,35 +18,40 @@ from typing import NoReturn
 
 from afield_sandbox import wire
 from afield_sandbox.model import File, Limits
-from afield_sandbox.nursery import enclosure, script
+from afield_sandbox.nursery import script
+from afield_sandbox.nursery.enclosure import Enclosure
 
 _LIBRARIES = 64 * 1024 * 1024  # address space of a program's libraries, on top of what it may use
 _LAST_DESCRIPTOR = 1 << 20
 _REHEARSAL = wire.Job("main.py", (), (), {}, Limits(), files=(File("main.py", b""),))
 _PACKED = wire.pack_job(_REHEARSAL)
-SPENT_AT = 8  # in the page shared with the init: CPU seconds before the program began; byte 0: memory ran out
+SPENT_AT = 8  # in the page shared with the lane: CPU seconds before the program began; byte 0: memory ran out
+PAGE_USED = 16
 
 
-def run(descriptors: list[int], proc: int, page: mmap.mmap) -> NoReturn:
-    """Wait for the job, then become it. Does not return."""
+def run(descriptors: list[int], keeper: socket.socket, enclosure: Enclosure, page: mmap.mmap) -> NoReturn:
+    """Close the door, say so, wait for the job, then become it. Does not return."""
     try:
-        enclosure.offer_to_oom_killer(proc)
+        *streams, stream = descriptors
+        _close_in(keeper, enclosure)
         _rehearse()
-        *streams, stream, line = descriptors
-        job = wire.read_job(_reader(stream))
-        keeper = socket.socket(fileno=_only_standard_streams(streams, line))
+        keeper.send(wire.pack({"ready": True}))
+        keeper.close()
+        job = wire.read_job(_reader(stream)).moved(enclosure.box)
+        processes = enclosure.most_processes(job.limits.processes)
+        line = socket.socket(fileno=_only_standard_streams(streams, stream))
         try:
-            _prepare(job)
+            _prepare(job, processes)
             struct.pack_into("d", page, SPENT_AT, time.process_time())
-            keeper.send(wire.pack({"started": True}))  # from here on it counts as run
+            line.send(wire.BEGUN)  # from here on it counts as run
             if job.command:
                 _replace(job)
         except (OSError, ValueError) as problem:
-            keeper.send(wire.pack({"error": f"The worker could not start the job: {problem}"}))
+            line.send(f"The worker could not start the job: {problem}".encode())
             os._exit(1)
-        keeper.close()
+        line.close()
         script.run(job, page)
-    except EOFError:  # nobody needs this worker any more
+    except (EOFError, ConnectionError):  # nobody needs this worker any more
         os._exit(0)
     except BaseException:  # noqa: BLE001  a forked process must never run on into its parent's code
         traceback.print_exc()
@@ -54,15 +59,23 @@ def run(descriptors: list[int], proc: int, page: mmap.mmap) -> NoReturn:
         os._exit(1)
 
 
+def _close_in(keeper: socket.socket, enclosure: Enclosure) -> None:
+    try:
+        enclosure.close_worker()
+    except OSError as problem:
+        keeper.send(wire.pack({"error": str(problem)}))
+        os._exit(1)
+
+
 def _rehearse() -> None:
     """Go through the motions before the job comes: memory that is shared since the fork is copied now, not then."""
     wire.read_job(io.BytesIO(_PACKED).read)
-    list(_resource_limits(_REHEARSAL))
+    list(_resource_limits(_REHEARSAL, 1))
     script.rehearse()
 
 
 def _reader(descriptor: int) -> script.Reader:
-    stream = os.fdopen(descriptor, "rb")
+    stream = os.fdopen(descriptor, "rb", closefd=False)
 
     def read(size: int) -> bytes:
         data = stream.read(size)
@@ -83,24 +96,27 @@ def _only_standard_streams(streams: list[int], line: int) -> int:
     return line
 
 
-def _prepare(job: wire.Job) -> None:
+def _prepare(job: wire.Job, processes: int) -> None:
     for file in job.files:
-        path = Path(wire.CODE_FOLDER, file.name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(file.content)
-        if file.executable:
-            path.chmod(0o700)
+        if "/" in file.name:
+            Path(file.name).parent.mkdir(parents=True, exist_ok=True)  # the work folder is where we are
+        mode = 0o700 if file.executable else 0o600  # from the start: some walls let nobody change it
+        content = os.open(file.name, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, mode)
+        left = memoryview(file.content)
+        while left:
+            left = left[os.write(content, left) :]
+        os.close(content)
     os.environ.update(job.environment)
-    for kind, value in _resource_limits(job):
+    for kind, value in _resource_limits(job, processes):
         _limit(kind, value)
 
 
-def _resource_limits(job: wire.Job) -> Iterator[tuple[int, int]]:
+def _resource_limits(job: wire.Job, processes: int) -> Iterator[tuple[int, int]]:
     limits = job.limits
-    yield resource.RLIMIT_CPU, math.ceil(limits.cpu_s) + 1  # the init is quicker; this holds if it is not
+    yield resource.RLIMIT_CPU, math.ceil(limits.cpu_s) + 1  # the lane is quicker; this holds if it is not
     yield resource.RLIMIT_FSIZE, limits.file_bytes
     yield resource.RLIMIT_NOFILE, limits.open_files
-    yield resource.RLIMIT_NPROC, limits.processes + 1  # the init counts too
+    yield resource.RLIMIT_NPROC, processes
     yield resource.RLIMIT_CORE, 0
     yield resource.RLIMIT_MEMLOCK, 65536
     yield resource.RLIMIT_MSGQUEUE, 0
@@ -120,4 +136,4 @@ def _limit(kind: int, value: int) -> None:
 def _replace(job: wire.Job) -> NoReturn:
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and programs would inherit that
         signal.signal(number, signal.SIG_DFL)
-    os.execve(job.command[0], job.command, os.environ)  # noqa: S606  what this is for
+    os.execve(job.command[0], (*job.command, *job.args), os.environ)  # noqa: S606  what this is for

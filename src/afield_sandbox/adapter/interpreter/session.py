@@ -10,11 +10,10 @@ from afield_sandbox.errors import WorkerLostError
 from afield_sandbox.jail import LocalJail
 from afield_sandbox.keeper.run import Run
 from afield_sandbox.model import MIB, File, Limits, Outcome, Stream, Submission
-from afield_sandbox.verdicts import Stop
 
 _DRIVER: Final = Path(__file__).with_name("driver.py").read_bytes()
 _LONGEST_LIFE: Final = 3600.0
-_MOST_SAID: Final = 128 * MIB
+_MOST_SAID: Final = 128 * MIB  # in one answer; more ends the session
 _TRIES: Final = 3
 
 
@@ -33,7 +32,6 @@ def limits(memory_bytes: int) -> Limits:
         cpu_s=_LONGEST_LIFE,
         memory_bytes=memory_bytes,
         file_bytes=64 * MIB,
-        output_bytes=_MOST_SAID,
     )
 
 
@@ -44,6 +42,7 @@ class Session:
         self._jail = jail
         self._submission = Submission("python", (File("session.py", _DRIVER),), limits=limits(memory_bytes))
         self._line = bytearray()
+        self._said = 0
         self._answer: asyncio.Future[bytes] | None = None
         self._run: Run | None = None
         self._life: asyncio.Task[Outcome] | None = None
@@ -72,6 +71,7 @@ class Session:
 
     async def _ask(self, request: bytes) -> bytes:
         self._answer = asyncio.get_running_loop().create_future()
+        self._said = 0
         if self._life is None:
             self._life = asyncio.create_task(self._live())
         if self._run is not None:
@@ -86,7 +86,7 @@ class Session:
 
     async def _live(self) -> Outcome:
         program = await self._jail.compile(self._submission)
-        async with self._jail.started(program, self._hear, interactive=True) as run:
+        async with self._jail.started(program, self._hear, interactive=True, keep_output=False) as run:
             self._run = run
             try:
                 return await run.finish()
@@ -94,6 +94,9 @@ class Session:
                 self._run = None
 
     def _hear(self, stream: Stream, data: bytes) -> None:
+        self._said += len(data)
+        if self._said > _MOST_SAID and self._run is not None:
+            self._run.stop()
         if stream is not Stream.STDOUT:
             return
         head, newline, rest = data.partition(b"\n")
@@ -106,7 +109,7 @@ class Session:
     async def end(self) -> None:
         """End it, with everything in it."""
         if self._run is not None:
-            self._run.stop(Stop.ASKED)
+            self._run.stop()
         elif self._life is not None:
             self._life.cancel()
         if self._life is not None:
