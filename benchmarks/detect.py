@@ -241,7 +241,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=(), help="these faults alone")
     options = parser.parse_args()
     set_up_logs("ERROR", LogFormat.JSON, sys.stderr)
-    finish("detect", asyncio.run(run(2 if options.small else 20, options.only)), options)
+    finish("detect", asyncio.run(run(1 if options.small else 20, options.only)), options)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import orjson
 from sim_caller import Answer
 
 from afield_sim.testing import PoolAccess, SessionsAdmin, Simulator, running_simulator
+from afield_sim.testing.sessions import LIGHT_CONTAINER
 
 STAND_IN = (sys.executable, str(Path(__file__).with_name("sessions_stand_in.py")))
 MANAGEMENT = "https://management.azure.com"
@@ -78,6 +79,6 @@ class Sessions:
 @asynccontextmanager
 async def pools_with(command: tuple[str, ...] | None = STAND_IN, **options: Any) -> AsyncIterator[Sessions]:
     """A simulator whose containers are the stand-in (None: the real adapter), and one who calls it."""
-    more = options if command is None else {"container_command": command, **options}
+    more = {"container_command": command or LIGHT_CONTAINER, **options}
     async with running_simulator(vms=0, instances=1, **more) as running, aiohttp.ClientSession() as http:
         yield Sessions(running, http)

@@ -21,7 +21,9 @@ def pools_ready() -> Iterator[Mapping[str, Any]]:
     """The ready file of a simulator whose containers are up."""
     from pool_world import more_ready
 
-    with tempfile.TemporaryDirectory(prefix="afield-pools-") as folder:
+    with tempfile.TemporaryDirectory(prefix="afield-pools-") as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AFIELD_SANDBOX_LANGUAGES", "python,bash")  # its containers start more quickly so
+        patch.setenv("AFIELD_SANDBOX_LANES", "2")
         process = SimulatorProcess(Path(folder), "--instances", "1", keep_data=False)
         with process:
             asyncio.run(more_ready(process.ready, 3))

@@ -24,7 +24,7 @@ class InterpreterHarness:
     """A pool of its own."""
 
     clock: Clock = SystemClock()
-    patience = timedelta(seconds=30)
+    patience = timedelta(seconds=12)
 
     def __init__(self, world: PoolWorld, contract: str) -> None:
         self.connector = cast("type[AnyConnector]", InterpreterPoolConnector)

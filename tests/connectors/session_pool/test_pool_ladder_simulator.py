@@ -26,6 +26,7 @@ from afield.model.jsontypes import JsonObject
 from afield.testing.artifacts import MemoryArtifacts
 from afield.testing.notes import MemoryNotes
 from afield_sim.testing import Simulator, running_simulator
+from afield_sim.testing.sessions import LIGHT_CONTAINER
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -108,7 +109,7 @@ class Ground:
 
 @pytest.fixture
 async def ground() -> AsyncIterator[Ground]:
-    async with running_simulator() as sim:
+    async with running_simulator(vms=0, instances=1, container_command=LIGHT_CONTAINER) as sim:
         yield Ground(sim)
 
 
