@@ -23,6 +23,13 @@ NAMES = {
     "procrastinate_two_jobs": "Procrastinate, two jobs",
     "celery": "Celery with Redis",
 }
+JAILS = {
+    "fork": "bare fork of a small interpreter",
+    "jail": "**warm Python run in the jail**",
+    "jail_landlock": "the same without namespaces",
+    "bubblewrap": "bubblewrap alone, a cold interpreter",
+    "cold_python": "bare cold `python3 -c pass`",
+}
 MODES = {
     "alone": "every 10 s, nobody else there",
     "shared": "every 10 s, others there too",
@@ -206,12 +213,87 @@ def _plain(sentence: str) -> str:
     return re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "...", sentence).replace("`", "'")
 
 
+def sandbox(result: Json) -> str:
+    rates = result["per_s"]
+    rows = [
+        [JAILS.get(name, name), one["p50_ms"], one["p95_ms"], rates.get(name, "")]
+        for name, one in sorted(result["times"].items(), key=lambda item: item[1]["p50_ms"])
+    ]
+    aims, times = result["aims"], result["rate_ratio_to_bubblewrap"]
+    told = [
+        f"Over a bare fork {result['p50_over_fork_ms']} ms (aim at most 3: {_aim(aims['over_fork'])})",
+        f"runs a second beside bubblewrap {times or 'not measured'} times as many (aim at least 3: "
+        f"{_aim(aims['times_the_best_peer'])})",
+        f"{result['memory_per_waiting_worker_mib']} MiB for each waiting worker",
+    ]
+    skipped = [f"- not measured, {name}: {why}" for name, why in result.get("skipped", {}).items()]
+    listed = ["\n".join(skipped)] if skipped else []
+    found = table(["", "p50 ms", "p95 ms", "runs/s, 8 at once"], rows)
+    level = f"The jail's level was `{result['level']}`."
+    return "\n\n".join([found, f"{'; '.join(told)}. {level}", *listed, measured_on(result)])
+
+
+def execute(result: Json) -> str:
+    rows = [["one at a time, in turns", *_both(result["alone"]), ""]]
+    rows += [[f"{one['at_once']} at once", *_both(one), one["share"]] for one in result["levels"]]
+    added, share, aims = result["p50_added_ms"], result["share_of_throughput"], result["aims"]
+    told = [
+        f"Added at p50 {added} ms, {result['p50_ratio']} times as long (aim at most 5 ms: {verdict(aims['added'])})",
+        f"the best rate is {share} of the adapter's best (aim at least 0.7: {verdict(aims['share'])})",
+    ]
+    cpu = result["cpu_ms_each"]["afield"]
+    spent = ", ".join(f"{part} {cpu[part]}" for part in ("web", "store", "adapter") if part in cpu)
+    head = ["", "adapter p50 / p95 ms", "Afield p50 / p95 ms", "adapter runs/s", "Afield runs/s", "share"]
+    costs = f"CPU of a run through Afield, in ms: {spent}."
+    return "\n\n".join([table(head, rows), f"{'; '.join(told)}. {costs}", measured_on(result)])
+
+
+def _both(sides: Json) -> list[str]:
+    direct, afield = sides["direct"], sides["afield"]
+    times = [f"{one['p50_ms']} / {one['p95_ms']}" for one in (direct, afield)]
+    return [*times, str(direct["per_s"]), str(afield["per_s"])]
+
+
+WAYS = {"leased": "**leases of sessions**", "unleased": "an identifier for each request"}
+
+
+def leases(result: Json) -> str:
+    rows = [
+        [
+            WAYS[name],
+            one["per_s"],
+            f"{one['fairness']:.3f}",
+            " to ".join(map(str, one["least_and_most"])),
+            one["users_without_a_run"],
+            one["refused"],
+            "none had one" if one["p50_s"] is None else f"{one['p50_s']} / {one['p95_s']}",
+        ]
+        for name in WAYS
+        if (one := result[name])
+    ]
+    greedy, fair = result["greedy"], result["leased"]["fairness"]
+    head = ["", "runs/s", "Jain's index", "runs of a user", "users without", "refused", "waited s, p50 / p95"]
+    times = result["times_as_many"] or "any number of"
+    told = [
+        f"{result['users']} users, {greedy['users']} of them with {greedy['at_once']} runs at once; "
+        f"{result['sessions']} sessions, {result['window_s']:.0f} s.",
+        f"Jain's index with leases {fair:.3f} (aim at least 0.95: {verdict(result['aims']['fairness'])}); "
+        f"{times} times as many runs.",
+        f"Without leases, sessions by cooldown bear {result['sustained_by_formula_per_s']} runs a second with the "
+        f"{result['cooldown_s']} s of this run, {result['sustained_at_azure_per_s']} with Azure's shortest cooldown.",
+    ]
+    return "\n\n".join([table(head, rows), " ".join(told), measured_on(result)])
+
+
 SECTIONS: dict[str, Callable[[Json], str]] = {
     "throughput": throughput,
     "calls": calls,
     "crash": crash,
     "runbook": runbook,
     "detect": detect,
+    "sandbox": sandbox,
+    "execute": execute,
+    "leases": leases,
 }
 
 

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.leases import jain
+from benchmarks.report import fill
+from benchmarks.web import p95
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,3 +69,61 @@ async def test_a_crash_doubles_nothing() -> None:
     assert result["afield"] == {"after_intent": 1, "after_send": 1}, result["notes"]
     assert result["peer"] == {}
     assert result["aim_met"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_the_sandbox_is_timed_beside_a_bare_fork(tmp_path: Path) -> None:
+    result = await small("sandbox")
+    assert {"fork", "jail", "cold_python"} <= set(result["times"])
+    assert all(one["p95_ms"] >= one["p50_ms"] > 0 for one in result["times"].values())
+    assert result["memory_per_waiting_worker_mib"] > 0
+    assert "warm Python run in the jail" in shown("sandbox", result, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+async def test_execute_runs_the_same_on_both_sides(tmp_path: Path) -> None:
+    result = await small("execute")
+    [level] = result["levels"]
+    assert [level[side]["n"] for side in ("direct", "afield")] == [20, 20]
+    assert [result["alone"][side]["n"] for side in ("direct", "afield")] == [10, 10]
+    alone = result["alone"]
+    assert result["p50_added_ms"] == pytest.approx(alone["afield"]["p50_ms"] - alone["direct"]["p50_ms"], abs=0.02)
+    assert result["share_of_throughput"] == pytest.approx(level["share"], abs=0.01)
+    assert result["share_of_throughput"] > 0
+    assert result["aims"]["added"] == (result["p50_added_ms"] <= 5)
+    assert "4 at once" in shown("execute", result, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+async def test_leases_are_fair_and_no_session_is_lost_to_a_cooldown(tmp_path: Path) -> None:
+    result = await small("leases")
+    leased, unleased = result["leased"], result["unleased"]
+    assert leased["fairness"] > 0.8, leased  # first come, first served would give 0.64
+    assert result["aims"]["fairness"] == (leased["fairness"] >= 0.95)
+    assert (leased["users_without_a_run"], leased["refused"]) == (0, 0)
+    assert leased["runs_at_the_adapters"] >= leased["runs"] > unleased["runs"]
+    # a place is had again after each cooldown, and not before
+    assert unleased["runs"] <= 2 * (1 + result["window_s"] / result["cooldown_s"])
+    assert unleased["refused"] > 0
+    assert "leases of sessions" in shown("leases", result, tmp_path)
+
+
+def shown(name: str, result: dict[str, Any], folder: Path) -> str:
+    """The result as it stands in the page."""
+    (folder / f"{name}.json").write_text(json.dumps(result))
+    return fill(f"<!-- {name}: begin --><!-- {name}: end -->", folder)
+
+
+def test_jains_index() -> None:
+    assert jain([3, 3, 3]) == pytest.approx(1)
+    assert jain([5, 0, 0, 0]) == pytest.approx(0.25)
+    assert jain([0, 0]) == 0
+
+
+def test_95_of_100_are_not_above_the_95th_percentile() -> None:
+    assert p95(range(1, 101)) == 95
+    assert p95([7.0]) == 7
+    assert p95([2.0, 1.0]) == 2

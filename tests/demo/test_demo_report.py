@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from afield.demo.command import where_to_look
-from afield.demo.report import MachinesReport, Report, adopted, duplicated, in_words, resubmitted
+from afield.demo.report import ContestReport, MachinesReport, Report, adopted, duplicated, in_words, resubmitted
 from afield.demo.scene import Scene
 from afield.demo.screen import draw, picture
 from afield.model.ids import attempt_key, uuid7
@@ -20,6 +20,7 @@ from afield.model.ids import attempt_key, uuid7
 MACHINES = MachinesReport(
     sessions=5, sessions_completed=4, sessions_resumed=4, steps_run_twice=0, rollbacks=1, conflicts_explained=1
 )
+CONTEST = ContestReport(runs=552, wrong_verdicts=0, runs_lost=0, escapes=0, diagnoses_right=5, diagnoses=5)
 GOOD = Report(
     submitted=48,
     landed=48,
@@ -30,6 +31,7 @@ GOOD = Report(
     adopted=5,
     resubmitted=4,
     machines=MACHINES,
+    contest=CONTEST,
     seconds=31.4,
 )
 
@@ -68,10 +70,25 @@ def test_only_a_clean_result_is_good(change: dict[str, int]) -> None:
     assert "not what should have happened" in in_words(bad, Counter(), 0)[-1]
 
 
+@pytest.mark.parametrize(
+    "change", [{"runs": 0}, {"wrong_verdicts": 1}, {"runs_lost": 1}, {"escapes": 1}, {"diagnoses_right": 4}]
+)
+def test_only_a_clean_contest_is_good(change: dict[str, int]) -> None:
+    assert not replace(GOOD, contest=replace(CONTEST, **change)).good
+
+
+def test_all_numbers_are_on_one_level() -> None:
+    told = GOOD.to_json()
+    assert (told["submitted"], told["rollbacks"], told["runs"], told["diagnoses"]) == (48, 1, 552, 5)
+    assert all(isinstance(number, int | float) for number in told.values())
+
+
 def test_the_closing_report_in_words() -> None:
     told = "\n".join(in_words(GOOD, Counter(succeeded=46, rejected=2), 1))
     assert "46 succeeded" in told
     assert "The worker was killed twice and the database once" in told
+    assert "Contest: 552 runs, 0 lost; 0 programs were judged wrongly; attacks got at something 0 times." in told
+    assert "5 of 5 diagnoses named what was broken" in told
     assert "Nothing was lost and nothing ran twice. It took 31 seconds." in told
 
 

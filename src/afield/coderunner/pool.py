@@ -264,7 +264,7 @@ class Pool:
 def _told(target: Target, asked: SizeShape | None) -> PoolSize:
     """The size as the target's settings say, else as the connector says, else a cautious guess."""
     sessions = _number(target, "sessions", asked.sessions if asked else None)
-    guess = (os.cpu_count() or 1) if target.connector == "local_pool" else _SESSIONS
+    guess = 4 * (os.cpu_count() or 1) if target.connector == "local_pool" else _SESSIONS
     return PoolSize(
         sessions=min(max(int(guess if sessions is None else sessions), 1), _MOST_SESSIONS),
         cooldown_s=_number(target, "cooldown_s", asked.cooldown_s if asked else None),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from asyncio.subprocess import Process
 from pathlib import Path
@@ -15,6 +16,11 @@ from afield.model.jsontypes import JsonObject, JsonValue
 
 _READY_WITHIN = 30.0
 _STOP_WITHIN = 5.0
+_CONTAINERS = {  # what their adapters find in their environment: small ones, on every host that can hold code at all
+    "AFIELD_SANDBOX_LANGUAGES": "python",
+    "AFIELD_SANDBOX_LANES": "2",
+    "AFIELD_SANDBOX_MINIMUM": "landlock",
+}
 
 
 class Cloud:
@@ -27,6 +33,7 @@ class Cloud:
         self._admin = ""
         self.amc: JsonObject = {}
         self.arm: JsonObject = {}
+        self.sessions: JsonObject = {}
 
     async def start(self) -> None:
         """Start it and read where it is. Raises UnavailableError when it does not come up."""
@@ -38,6 +45,7 @@ class Cloud:
             stdout=output,
             stderr=output,
             stdin=asyncio.subprocess.DEVNULL,
+            env=_CONTAINERS | os.environ,
             start_new_session=True,  # a Ctrl-C is for us; we stop it in order
         )
         output.close()
@@ -49,7 +57,7 @@ class Cloud:
             raise UnavailableError("The simulator did not start.", hint=f"See {self._log}.") from error
         ready: dict[str, JsonObject] = orjson.loads(await asyncio.to_thread(self._ready_file.read_bytes))
         self._admin = str(ready["admin"]["base_url"]).rstrip("/")
-        self.amc, self.arm = ready["amc"], ready["arm"]
+        self.amc, self.arm, self.sessions = ready["amc"], ready["arm"], ready["sessions"]
 
     async def _still_there(self) -> None:
         await asyncio.sleep(0.05)
@@ -110,6 +118,27 @@ class Cloud:
         found = answer.get("journal") if isinstance(answer, dict) else None
         assert isinstance(found, list)
         return [one for one in found if isinstance(one, dict)]
+
+    @property
+    def pool(self) -> JsonObject:
+        """The custom container pool: `endpoint`, `resource_id`, `name`."""
+        pool = self.sessions["custom"]
+        assert isinstance(pool, dict)
+        return pool
+
+    async def break_pool(self, faults: JsonObject) -> None:
+        """Switch faults of the custom pool on: {fault: parameters}."""
+        await self._call("PATCH", "/admin/sessions/faults", {str(self.pool["name"]): faults})
+
+    async def mend_pool(self) -> None:
+        """Switch them all off."""
+        await self._call("DELETE", f"/admin/sessions/faults?pool={self.pool['name']}")
+
+    async def pool_counts(self) -> JsonObject:
+        """What really happened at the custom pool: `runs` by session and run id, `crashed` containers, more."""
+        answer = await self._call("GET", f"/admin/sessions/counts?pool={self.pool['name']}")
+        assert isinstance(answer, dict)
+        return answer
 
     async def _call(self, method: str, path: str, body: JsonObject | None = None) -> JsonValue:
         async with aiohttp.ClientSession() as session, session.request(method, self._admin + path, json=body) as answer:

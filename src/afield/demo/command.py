@@ -31,7 +31,7 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="Exit when it is over instead of serving on.")] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Watch real SQL run in a simulated AMC while workers and the database are killed and replies get lost."""
+    """Watch work go on in a simulated cloud while workers and the database are killed, and hostile code is run."""
     set_up_logs(level="ERROR", form=LogFormat.CONSOLE, stream=sys.stderr)
     report = finished(lambda: _demo(once=once, console=err if json else out, as_json=json))
     raise typer.Exit(Exit.OK if report.good else Exit.FINDINGS)

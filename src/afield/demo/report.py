@@ -29,8 +29,26 @@ class MachinesReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContestReport:
+    """The third act. `runs` are counted at the adapters in the sessions, `escapes` at what the attacks reach for."""
+
+    runs: int
+    wrong_verdicts: int  # submissions that were not judged as they have to be
+    runs_lost: int  # recorded runs without a verdict, or that no adapter knows
+    escapes: int
+    diagnoses_right: int
+    diagnoses: int
+
+    @property
+    def good(self) -> bool:
+        """Whether all was judged rightly, nothing was lost, nobody got out, and each cause was named."""
+        failures = self.wrong_verdicts + self.runs_lost + self.escapes
+        return self.runs > 0 and failures == 0 and self.diagnoses_right == self.diagnoses
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What happened, as numbers. `duplicated` is counted at the simulator, not in the ledger."""
+    """What happened, as numbers. `duplicated` is counted at the simulator and the adapters, not in the ledger."""
 
     submitted: int
     landed: int
@@ -41,19 +59,22 @@ class Report:
     adopted: int
     resubmitted: int
     machines: MachinesReport
+    contest: ContestReport
     seconds: float
 
     @property
     def good(self) -> bool:
         """Whether everything landed, and nothing was lost or ran twice."""
-        return self.landed == self.submitted and self.lost == 0 and self.duplicated == 0 and self.machines.good
+        landed = self.landed == self.submitted and self.lost == 0 and self.duplicated == 0
+        return landed and self.machines.good and self.contest.good
 
     def to_json(self) -> JsonObject:
         """All numbers on one level."""
         numbers: JsonObject = asdict(self)
-        machines = numbers.pop("machines")
+        machines, contest = numbers.pop("machines"), numbers.pop("contest")
         assert isinstance(machines, dict)
-        return machines | numbers
+        assert isinstance(contest, dict)
+        return machines | contest | numbers
 
 
 def run_twice(journal: Iterable[JsonObject]) -> int:
@@ -115,6 +136,9 @@ def in_words(report: Report, counts: Counter[str], foreign: int) -> Sequence[str
         f"Runbooks: {report.machines.sessions} sessions, {report.machines.sessions_completed} completed and "
         f"{report.machines.rollbacks} undone in reverse; {report.machines.sessions_resumed} went on after the worker's "
         f"death, {report.machines.steps_run_twice} steps ran twice, counted in the machines' own journals.",
+        f"Contest: {report.contest.runs} runs, {report.contest.runs_lost} lost; {report.contest.wrong_verdicts} "
+        f"programs were judged wrongly; attacks got at something {report.contest.escapes} times.",
+        f"Broken pool: {report.contest.diagnoses_right} of {report.contest.diagnoses} diagnoses named what was broken.",
         f"{verdict} It took {report.seconds:.0f} seconds.",
     )
 

@@ -21,6 +21,7 @@ class Scene:
     started: float = field(default_factory=time.monotonic)
     findings: Counter[str] = field(default_factory=Counter)
     sessions: list[JsonObject] = field(default_factory=list)  # with their steps
+    contest: dict[str, list[tuple[str, bool]]] = field(default_factory=dict)  # by user: verdicts, and if they are right
 
     def say(self, text: str) -> None:
         """Add a line to what happened."""

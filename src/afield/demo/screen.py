@@ -26,7 +26,7 @@ def picture(scene: Scene) -> RenderableType:
     head.add_row(f"{scene.landed} of {EXECUTIONS} landed", bar)
     counts = "  ".join(f"{number} {state}" for state, number in sorted(scene.counts.items()))
     story = Text("\n".join(scene.lines[-10:]))
-    sides = _sessions(scene) if scene.sessions else _both_sides(scene)
+    sides = _contest(scene) if scene.contest else _sessions(scene) if scene.sessions else _both_sides(scene)
     return Group(head, Text(counts, style="bold"), sides, Panel(story, title="what happens"))
 
 
@@ -54,6 +54,33 @@ _MARKS = {
 def _mark(state: str) -> tuple[str, str]:
     """One step as one sign."""
     return _MARKS.get(state, ("✗", "red"))
+
+
+_VERDICTS = {
+    "accepted": ("●", "green"),
+    "wrong_answer": ("w", "yellow"),
+    "runtime_error": ("e", "yellow"),
+    "time_limit": ("t", "cyan"),
+    "memory_limit": ("m", "magenta"),
+    "output_limit": ("o", "magenta"),
+}
+_JUDGED_WRONGLY = ("✗", "bold red")
+_COLUMNS = 2
+
+
+def _contest(scene: Scene) -> Table:
+    """Every submission of every user as one sign, two users a line."""
+    table = Table(*["user", "judged"] * _COLUMNS, box=None, pad_edge=False)
+    cells = [(user, Text.assemble(*(_verdict(*one) for one in judged))) for user, judged in scene.contest.items()]
+    for at in range(0, len(cells), _COLUMNS):
+        table.add_row(*(cell for pair in cells[at : at + _COLUMNS] for cell in pair))
+    legend = "  ".join(f"{sign} {name.replace('_', ' ')}" for name, (sign, _) in _VERDICTS.items())
+    table.caption = f"{legend}  {_JUDGED_WRONGLY[0]} not what it has to be"
+    return table
+
+
+def _verdict(verdict: str, right: bool) -> tuple[str, str]:
+    return _VERDICTS.get(verdict, _JUDGED_WRONGLY) if right else _JUDGED_WRONGLY
 
 
 def _both_sides(scene: Scene) -> Table:

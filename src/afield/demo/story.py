@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 from afield.client import ApiError, Client
 from afield.demo.cloud import Cloud
+from afield.demo.contest import ContestAct
 from afield.demo.crew import Crew
 from afield.demo.machines import MachinesAct
 from afield.demo.patience import insist
-from afield.demo.report import MachinesReport, Report, adopted, duplicated, resubmitted
+from afield.demo.report import ContestReport, MachinesReport, Report, adopted, duplicated, resubmitted
 from afield.demo.scene import Scene
 from afield.errors import UnavailableError
 from afield.model.jsontypes import JsonObject
@@ -83,7 +84,9 @@ class Story:
             await self._reconcile(client)
             await self._refresh(client)
             machines = await MachinesAct(self.cloud, self.crew, self.scene).run(client)
-            return await self._report(client, len(ids), machines)
+            act = ContestAct(self.cloud, self.crew, self.scene)
+            contest = await act.run(client)
+            return await self._report(client, len(ids), machines, contest, act.ran)
 
     async def _start(self) -> None:
         """Cloud and crew, side by side; when one of them does not start, the other one is not waited for."""
@@ -154,19 +157,22 @@ class Story:
         told = ", ".join(f"{number} {kind.replace('_', ' ')}" for kind, number in sorted(self.scene.findings.items()))
         self.scene.say(f"Both sides are compared: {told}.")
 
-    async def _report(self, client: Client, submitted: int, machines: MachinesReport) -> Report:
+    async def _report(
+        self, client: Client, submitted: int, machines: MachinesReport, contest: ContestReport, runs: list[str]
+    ) -> Report:
         events = await _all_events(client)
         ran = await self.cloud.executions()
         return Report(
             submitted=submitted,
             landed=self.scene.landed,
             lost=submitted - self.scene.landed,
-            duplicated=duplicated(str(one["workflow_id"]) for one in ran),
+            duplicated=duplicated([*(str(one["workflow_id"]) for one in ran), *runs]),
             worker_kills=self.crew.worker_kills,
             database_kills=self.crew.database_kills,
             adopted=adopted(events),
             resubmitted=resubmitted(events),
             machines=machines,
+            contest=contest,
             seconds=round(time.monotonic() - self.scene.started, 1),
         )
 
