@@ -40,6 +40,7 @@ class IndustryGuess(Frozen):
     runner_up: str = ""
     runner_up_score: float = 0.0
     hinted: bool = False  # the person said so
+    by_model: bool = False  # a language model chose it; the scores are of the words
 
 
 class Company(Frozen):
@@ -52,6 +53,7 @@ class Company(Frozen):
     unknown: tuple[About, ...] = ()
     pages: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()  # what could not be read, and why
+    reasons: tuple[str, ...] = ()  # why this name and this industry
 
     def said(self, about: About) -> tuple[str, ...]:
         """The texts about one thing, in the order found."""

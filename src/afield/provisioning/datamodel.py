@@ -13,6 +13,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from afield.provisioning.brief import Frozen
+from afield.provisioning.recipe import Recipe
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 
@@ -43,6 +44,7 @@ class Column(Frozen):
     type: ColumnType
     description: str
     values: tuple[str, ...] = Field(default=(), description="All values a text column takes, where they are few.")
+    recipe: Recipe | None = None  # how its values are made; None: by its type
 
 
 class Reference(Frozen):
@@ -63,6 +65,7 @@ class Table(Frozen):
     references: tuple[Reference, ...] = ()
     date_column: Name | None = None  # of a fact: when it happened
     weight: float = 1.0
+    size: int | None = Field(default=None, ge=1, description="Rows of a dimension; None: one for each name.")
 
     def column(self, name: str) -> Column:
         """Raises KeyError."""

@@ -13,8 +13,18 @@ class Scene(Frozen):
     shows: str
 
 
+class Rename(Frozen):
+    """A name that a language model gave in place of a template's. `place`: the pool of words (`products`), or the
+    column (`campaigns.campaign_name`)."""
+
+    place: str
+    old: str
+    new: str
+
+
 class Story(Frozen):
-    """The demo's story. `sources` are the statements it rests on; `own_words` marks what a template supplied."""
+    """The demo's story. `sources` are the statements it rests on; `own_words` marks what a template supplied, `renames`
+    what a language model did."""
 
     title: str
     company: str
@@ -23,3 +33,4 @@ class Story(Frozen):
     scenes: tuple[Scene, ...]
     sources: tuple[str, ...] = ()
     own_words: tuple[str, ...] = ()
+    renames: tuple[Rename, ...] = ()

@@ -1,0 +1,1 @@
+"""What Afield knows of industries: templates of data models, filled with a company's own words."""
