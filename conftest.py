@@ -7,6 +7,13 @@ import signal
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
+
+# How hard properties are searched: quickly with every change, for long with HYPOTHESIS_PROFILE=thorough.
+# No deadline for one example: on a busy machine it would tell about the machine.
+settings.register_profile("usual", max_examples=40, deadline=None)
+settings.register_profile("thorough", max_examples=1000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that runs us in the background has us ignore Ctrl-C; the commands that tests interrupt would, too.
