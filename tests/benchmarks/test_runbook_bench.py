@@ -61,7 +61,7 @@ async def test_diagnoses_name_the_cause_and_touch_nothing(tmp_path: Path) -> Non
     assert result["reads_per_diagnosis"] > 0
     (tmp_path / "detect.json").write_text(json.dumps(result))
     filled = fill("<!-- detect: begin --><!-- detect: end -->", tmp_path)
-    assert "| `stuck_v1` | a command is shown as running and cannot end | 2 of 2 |" in filled
+    assert "| `stuck_v1` | a command is shown as running and cannot end | 1 of 1 |" in filled
     assert "Of those that were wrong" not in filled
 
 
