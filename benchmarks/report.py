@@ -254,13 +254,13 @@ def _both(sides: Json) -> list[str]:
     return [*times, str(direct["per_s"]), str(afield["per_s"])]
 
 
-WAYS = {"leased": "**leases of sessions**", "unleased": "an identifier for each request"}
+LEASING = {"leased": "**leases of sessions**", "unleased": "an identifier for each request"}
 
 
 def leases(result: Json) -> str:
     rows = [
         [
-            WAYS[name],
+            LEASING[name],
             one["per_s"],
             f"{one['fairness']:.3f}",
             " to ".join(map(str, one["least_and_most"])),
@@ -268,7 +268,7 @@ def leases(result: Json) -> str:
             one["refused"],
             "none had one" if one["p50_s"] is None else f"{one['p50_s']} / {one['p95_s']}",
         ]
-        for name in WAYS
+        for name in LEASING
         if (one := result[name])
     ]
     greedy, fair = result["greedy"], result["leased"]["fairness"]
