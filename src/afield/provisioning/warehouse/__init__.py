@@ -1,0 +1,1 @@
+"""Where a demo's data is kept and asked: DuckDB files by default, BigQuery for those who have it."""
