@@ -39,6 +39,7 @@ async def _run(parsed: argparse.Namespace) -> None:
         vms=parsed.vms,
         windows_vms=parsed.windows_vms,
         pools=parsed.pools,
+        websites=parsed.websites,
     )
     async with simulator(options) as server:
         write_ready_file(parsed.ready_file, server.describe())
@@ -61,4 +62,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--pools", type=int, default=0, help="how many session pools start containers at once; the others when used"
     )
+    parser.add_argument("--websites", action="store_true", help="serve the company websites, on some fifty ports")
     return parser

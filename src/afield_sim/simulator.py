@@ -9,18 +9,23 @@ from pathlib import Path
 from .admin.service import AdminService
 from .amc.cloud import Account, Options
 from .amc.service import AmcService
+from .analytics.service import AnalyticsService
 from .app import Server, Service, serve
 from .arm.cloud import Cloud, CloudOptions
 from .arm.service import ArmService
+from .bigquery.service import BigQueryService
 from .blobs.service import BlobsService
 from .clock import Clock
 from .entra.service import EntraService
 from .entra.tokens import Tokens
 from .journal import FileJournal, NoJournal
+from .llm.service import LlmService
 from .pulse import Pulse
 from .sessions.container import COMMAND
 from .sessions.pools import PoolOptions
 from .sessions.service import SessionsService
+from .websites.service import WebsitesService
+from .websites.sites import SITES
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,7 @@ class SimulatorOptions:
     windows_vms: int = 0
     pools: int = 0
     container_command: Sequence[str] = COMMAND
+    websites: bool = False
 
 
 @asynccontextmanager
@@ -51,14 +57,7 @@ async def simulator(options: SimulatorOptions, clock: Clock | None = None) -> As
             journal,
             Pulse(),
         )
-        tokens = Tokens(used, options.seed)
-        folder = options.data / "arm" if options.data else None
-        cloud = Cloud(CloudOptions(options.vms, options.windows_vms, options.seed, folder), used)
-        entra = EntraService(tokens, options.data / "entra" if options.data else None)
-        arm, blobs = ArmService(cloud, tokens, entra), BlobsService(used, options.seed)
-        pools = PoolOptions(options.pools, options.seed, options.container_command)
-        sessions = SessionsService(pools, used, cloud, tokens, entra)
-        services: list[Service] = [AdminService(account), AmcService(account), entra, blobs, sessions, arm]
+        services = _services(options, account, used)
         server = await serve(services, options.host, options.port)
         try:
             yield server
@@ -66,3 +65,28 @@ async def simulator(options: SimulatorOptions, clock: Clock | None = None) -> As
             await server.stop()
     finally:
         journal.close()
+
+
+def _services(options: SimulatorOptions, account: Account, clock: Clock) -> list[Service]:
+    """Everything there is. The first that knows a request's host or path answers it."""
+    seed = options.seed
+    tokens = Tokens(clock, seed)
+    cloud = Cloud(CloudOptions(options.vms, options.windows_vms, seed, _folder(options, "arm")), clock)
+    entra = EntraService(tokens, _folder(options, "entra"))
+    pools = PoolOptions(options.pools, seed, options.container_command)
+    return [
+        BigQueryService(clock, seed),
+        AdminService(account),
+        AmcService(account),
+        entra,
+        BlobsService(clock, seed),
+        SessionsService(pools, clock, cloud, tokens, entra),
+        WebsitesService(seed, SITES if options.websites else (), _folder(options, "websites")),
+        ArmService(cloud, tokens, entra),
+        LlmService(seed, clock),
+        AnalyticsService(clock, seed),
+    ]
+
+
+def _folder(options: SimulatorOptions, name: str) -> Path | None:
+    return options.data / name if options.data else None

@@ -14,8 +14,12 @@ from ..clock import Clock
 from ..entra.tokens import Tokens
 from ..simulator import SimulatorOptions, simulator
 from .amc import Admin, AmcAccess, read_access
+from .analytics import AnalyticsAccess, AnalyticsAdmin, read_analytics_access
 from .arm import ArmAccess, ArmAdmin, read_arm_access
+from .bigquery import BigQueryAccess, BigQueryAdmin, read_bigquery_access
+from .llm import LlmAccess, LlmAdmin, read_llm_access
 from .sessions import SessionsAccess, SessionsAdmin, read_sessions_access
+from .websites import WebsitesAccess, WebsitesAdmin, read_websites_access
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,14 @@ class Simulator:
     arm_admin: ArmAdmin
     sessions: SessionsAccess
     sessions_admin: SessionsAdmin
+    websites: WebsitesAccess
+    websites_admin: WebsitesAdmin
+    llm: LlmAccess
+    llm_admin: LlmAdmin
+    analytics: AnalyticsAccess
+    analytics_admin: AnalyticsAdmin
+    bigquery: BigQueryAccess
+    bigquery_admin: BigQueryAdmin
     ready: Mapping[str, Any]
     clock: Clock
     tokens: Tokens
@@ -68,6 +80,14 @@ async def running_simulator(clock: Clock | None = None, **options: Any) -> Async
             arm_admin=ArmAdmin(session, address),
             sessions=read_sessions_access(ready),
             sessions_admin=SessionsAdmin(session, address),
+            websites=read_websites_access(ready),
+            websites_admin=WebsitesAdmin(session, address),
+            llm=read_llm_access(ready),
+            llm_admin=LlmAdmin(session, address),
+            analytics=read_analytics_access(ready),
+            analytics_admin=AnalyticsAdmin(session, address),
+            bigquery=read_bigquery_access(ready),
+            bigquery_admin=BigQueryAdmin(session, address),
             ready=ready,
             clock=used,
             tokens=_tokens(server),
