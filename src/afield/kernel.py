@@ -281,12 +281,18 @@ def _limits(connector: str, name: str, settings: JsonObject) -> Limits:
 
 
 @asynccontextmanager
-async def open_kernel(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[Kernel]:
+async def open_kernel(
+    settings: Settings, *, clock: Clock | None = None, all_connectors: bool = True
+) -> AsyncIterator[Kernel]:
     """Open everything: starts the embedded database if it is needed and not running, and brings the schema up to
-    date. Raises UnavailableError when the database cannot be had."""
+    date. Raises UnavailableError when the database cannot be had.
+
+    `all_connectors`: import them all before anything else, so that no import blocks the event loop later.
+    """
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
-        await asyncio.to_thread(preload)
+        if all_connectors:
+            await asyncio.to_thread(preload)
         url = await database_url(settings)
         keyring = await asyncio.to_thread(load_keyring, settings.secret_key, settings.home_folder)
         opened = await PostgresLedger.open(url, pool_size=settings.pool_size, clock=clock)

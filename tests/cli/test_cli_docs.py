@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import typer
 from cli_world import ROOT
@@ -21,12 +22,16 @@ def _commands() -> Iterator[tuple[str, list[str]]]:
             yield from walk(inner, (*path, name))
         if not hasattr(command, "commands"):
             params = getattr(command, "params", [])
-            shown = [
-                name for one in params if not getattr(one, "hidden", False) for name in one.opts if name[:2] == "--"
-            ]
+            shown = [name for one in params if not getattr(one, "hidden", False) for name in _names(one)]
             yield " ".join(path), shown
 
     return walk(typer.main.get_command(app), ())
+
+
+def _names(param: Any) -> list[str]:
+    """Its long names, and that of its opposite where it has one of its own."""
+    both = (*param.opts, *getattr(param, "secondary_opts", ()))
+    return [name for name in both if name.startswith("--") and not name.startswith("--no-")]
 
 
 def test_every_command_and_option_is_named() -> None:

@@ -6,53 +6,59 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from afield import __version__
-from afield.cli.accounts import accounts, discover_targets, resolve_target
-from afield.cli.code import code
-from afield.cli.diagnose import diagnose
-from afield.cli.executions import executions
-from afield.cli.people import people
-from afield.cli.processes import database, up, web, worker
-from afield.cli.reconcile import find, reconcile
+from afield.cli.catalogue import Catalogue
 from afield.cli.run import Exit, err, out, set_json
-from afield.cli.runbook import runbook
-from afield.cli.session import session
-from afield.cli.targets import credentials, targets
-from afield.cli.tickets import tickets, webhooks
 from afield.config import LogFormat
-from afield.demo.command import demo
 from afield.telemetry.logs import set_up_logs
 
+PLACES = {
+    "targets": "afield.cli.targets:targets",
+    "targets discover": "afield.cli.accounts:discover_targets",
+    "targets resolve": "afield.cli.accounts:resolve_target",
+    "credentials": "afield.cli.targets:credentials",
+    "executions": "afield.cli.executions:executions",
+    "executions find": "afield.cli.reconcile:find",
+    "diagnose": "afield.cli.diagnose:diagnose",
+    "accounts": "afield.cli.accounts:accounts",
+    "tickets": "afield.cli.tickets:tickets",
+    "webhooks": "afield.cli.tickets:webhooks",
+    "runbook": "afield.cli.runbook:runbook",
+    "session": "afield.cli.session:session",
+    "code": "afield.cli.code:code",
+    "provision": "afield.cli.provision:provision",
+    "people": "afield.cli.people:people",
+    "db": "afield.cli.processes:database",
+    "reconcile": "afield.cli.reconcile:reconcile",
+    "up": "afield.cli.processes:up",
+    "web": "afield.cli.processes:web",
+    "worker": "afield.cli.processes:worker",
+    "chat": "afield.cli.chat:chat",
+    "demo": "afield.demo.command:demo",
+}
+"""Every command, in the order of the help."""
+
+
+class _Commands(TyperGroup):
+    """The commands of PLACES."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = Catalogue(PLACES)  # type: ignore[assignment]
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="Run work in other people's systems, and know what became of it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.add_typer(targets, name="targets")
-app.add_typer(credentials, name="credentials")
-app.add_typer(executions, name="executions")
-app.add_typer(diagnose, name="diagnose")
-app.add_typer(accounts, name="accounts")
-app.add_typer(tickets, name="tickets")
-app.add_typer(webhooks, name="webhooks")
-app.add_typer(runbook, name="runbook")
-app.add_typer(session, name="session")
-app.add_typer(code, name="code")
-app.add_typer(people, name="people")
-app.add_typer(database, name="db")
-executions.command("find")(find)
-targets.command("discover")(discover_targets)
-targets.command("resolve")(resolve_target)
-app.command("reconcile")(reconcile)
-app.command("up")(up)
-app.command("web")(web)
-app.command("worker")(worker)
-app.command("demo")(demo)
 
 
 def _version(wanted: bool) -> None:

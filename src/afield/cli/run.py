@@ -77,7 +77,8 @@ def with_kernel(work: Callable[[Kernel], Awaitable[T]]) -> T:
     chosen = settings()
 
     async def run() -> T:
-        async with open_kernel(chosen) as kernel:
+        # One command needs one connector at most, and nobody else waits on its event loop.
+        async with open_kernel(chosen, all_connectors=False) as kernel:
             return await work(kernel)
 
     return finished(run)
