@@ -1,4 +1,4 @@
-"""Write the table of settings in docs/configuration.md anew from `afield.config.Settings`.
+"""Write the tables of settings in docs/configuration.md anew from the classes that read them.
 
 `--check` writes nothing and ends with status 1 when the page is not up to date.
 """
@@ -9,30 +9,48 @@ import sys
 from enum import Enum
 from pathlib import Path
 
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings
 
 from afield.config import Settings
+from afield.provisioning.llm.settings import LlmSettings
+from afield.provisioning.settings import ProvisionSettings
 
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
 BEGIN = "<!-- settings: written by scripts/draw_settings.py -->"
 END = "<!-- /settings -->"
 
 
-def table() -> str:
+HEADINGS: dict[str, type[BaseSettings]] = {
+    "": Settings,
+    "Provisioning": ProvisionSettings,
+    "Language model": LlmSettings,
+}
+
+
+def tables() -> str:
+    """All settings; under a heading those that one product reads."""
+    return "\n\n".join(f"## {title}\n\n{table(one)}" if title else table(one) for title, one in HEADINGS.items())
+
+
+def table(settings: type[BaseSettings]) -> str:
     """One line a setting: the variable, its default, what it does."""
-    prefix = Settings.model_config.get("env_prefix", "")
+    prefix = settings.model_config.get("env_prefix", "")
     lines = ["| Variable | Default | What it does |", "|---|---|---|"]
-    for name, field in Settings.model_fields.items():
+    for name, field in settings.model_fields.items():
         lines.append(f"| `{(prefix + name).upper()}` | {_default(field)} | {_description(name, field)} |")
     return "\n".join(lines)
 
 
 def _default(field: FieldInfo) -> str:
     value = field.get_default()
+    if field.default_factory is not None:
+        return "computed"
     if value is PydanticUndefined:
         return "has to be set"
-    if value is None:
+    if value is None or (value.get_secret_value() if isinstance(value, SecretStr) else value) == "":
         return "not set"
     return f"`{value.value if isinstance(value, Enum) else value}`"
 
@@ -49,7 +67,7 @@ def drawn(page: str) -> str:
     _, end, after = rest.partition(END)
     if not marker or not end:
         raise ValueError(f"the page lacks a marker, {BEGIN} or {END}")
-    return f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}"
+    return f"{before}{BEGIN}\n\n{tables()}\n\n{END}{after}"
 
 
 def main() -> None:

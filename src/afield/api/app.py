@@ -18,6 +18,7 @@ from afield.api import (
     agent_control,
     agent_debug,
     agent_events,
+    chat,
     code,
     credentials,
     diagnosing,
@@ -28,6 +29,7 @@ from afield.api import (
     people,
     piston,
     piston_socket,
+    provision,
     reconciling,
     runbooks,
     targets,
@@ -38,6 +40,7 @@ from afield.api.access import check_access
 from afield.api.code_runtime import running_code
 from afield.api.middleware import Authentication, BodyLimit, RequestLog
 from afield.api.problems import MEDIA_TYPE, Problem, install
+from afield.api.provision_runtime import running_provisioning
 from afield.api.runtime import Runtime
 from afield.api.vitals import needed_schema
 from afield.coderunner.pool_errors import QueueFullError
@@ -73,7 +76,7 @@ def create_app(source: Kernel | Settings, *, tenant_id: UUID = DEFAULT_TENANT) -
         await asyncio.to_thread(needed_schema)
         async with _kernel(source) as kernel:
             runtime = Runtime.of(kernel, tenant_id, closing)
-            async with runtime.running(), running_code(app, kernel):
+            async with runtime.running(), running_code(app, kernel), running_provisioning(app, kernel, tenant_id):
                 app.state.runtime = runtime
                 yield
 
@@ -106,7 +109,7 @@ def _include_routes(app: FastAPI) -> None:
     v1 = APIRouter(prefix="/api/v1")
     for part in (*_KERNEL, *_RUNBOOKS, code):
         v1.include_router(part.router)
-    for router in (v1, workflows.router):
+    for router in (v1, workflows.router, provision.router, chat.router):
         app.include_router(router, responses=dict(_ERRORS), dependencies=[Depends(check_access)])
     app.include_router(health.router)
     app.include_router(tickets.hooks, responses=dict(_ERRORS))

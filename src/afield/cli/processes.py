@@ -25,6 +25,7 @@ from afield.ledger import embedded
 from afield.ledger.connect import database_url
 from afield.model.target import DEFAULT_TENANT
 from afield.patrol import Patrol
+from afield.provisioning.relay import Relay
 from afield.runbooks.tickets.outbox import Outbox
 from afield.runbooks.tickets.service import Tickets
 from afield.telemetry.logs import set_up_logs
@@ -79,9 +80,9 @@ def worker(with_parent: _WithParent = False) -> None:
         how = WorkerSettings(name=name, takeover_after=timedelta(seconds=chosen.takeover_after))
         async with open_kernel(chosen) as kernel, open_worker(kernel, how) as running:
             patrol = Patrol(kernel, timedelta(seconds=chosen.reconcile_every))
-            patrolling = asyncio.create_task(patrol.run())
             outbox = Outbox(Tickets(kernel, DEFAULT_TENANT).write_back, kernel.clock)
-            telling = asyncio.create_task(outbox.run(stop))
+            duties = (patrol.run(), outbox.run(stop), Relay(kernel).run(stop))
+            beside = [asyncio.create_task(duty) for duty in duties]
             working = asyncio.create_task(running.run())
             stopping = asyncio.create_task(stop.wait())
             heap.settle()
@@ -91,7 +92,7 @@ def worker(with_parent: _WithParent = False) -> None:
             patrol.stop()
             stopping.cancel()
             stop.set()
-            await asyncio.gather(working, patrolling, telling)
+            await asyncio.gather(working, *beside)
         log.info("worker.stopped", worker=name)
 
     _run(work, with_parent=with_parent)

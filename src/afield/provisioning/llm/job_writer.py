@@ -37,7 +37,7 @@ class JobWriter:
             raise self._gone
         before = self._inner.usage
         try:
-            async with asyncio.timeout_at(asyncio.get_running_loop().time() + self._until - monotonic()):
+            async with asyncio.timeout(self._until - monotonic()):
                 return await self._inner.complete(task, output)
         except TimeoutError:
             self._gone = self._too_slow()

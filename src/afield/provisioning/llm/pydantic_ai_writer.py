@@ -21,7 +21,6 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RunUsage
 
 from afield.provisioning.llm.errors import (
-    WriterError,
     WriterLimitError,
     WriterNotConfiguredError,
     WriterTooSlowError,
@@ -103,8 +102,6 @@ class PydanticAiWriter:
         except (AgentRunError, UserError) as error:
             # Without the cause: the provider's words are in it, and they may quote the key or the prompt.
             raise said_of(error) from None
-        except WriterError:
-            raise
         except Exception as error:  # providers' libraries raise what they like, and no demo is to fail for it
             raise WriterUnreachableError(f"The language model failed: {type(error).__name__}.") from None
         finally:

@@ -1,0 +1,1 @@
+"""The seven agents: thin adapters between the pipeline and the parts that do the work."""

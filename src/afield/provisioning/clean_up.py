@@ -1,0 +1,68 @@
+"""Deleting what has expired: a job's dataset, its data agent and its files. The job and its log stay."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from afield.engine import control
+from afield.errors import AfieldError, ConflictError
+from afield.kernel import Kernel
+from afield.ledger.database import GONE
+from afield.provisioning.agents.places import data_agents_at, warehouse_at
+from afield.provisioning.assets import Shelf
+from afield.provisioning.store import ENDED, Job, JobStore
+from afield.sessions import SessionDesk
+
+log = structlog.get_logger(__name__)
+
+_ACTOR = "provisioning"
+
+
+class Cleaner:
+    """Any number of processes may clean up: deleting twice is deleting once."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._home = kernel.settings.home_folder
+        self._jobs = JobStore(kernel.ledger.database)
+
+    async def run(self, stop: asyncio.Event, every_s: float) -> None:
+        """Clean up now and again until `stop` is set."""
+        while not stop.is_set():
+            try:
+                await self.round()
+            except (AfieldError, *GONE) as error:
+                log.warning("provision.clean_up_failed", error=str(error))
+            except Exception:  # the outermost edge of the loop; the next round may do better
+                log.exception("provision.clean_up_failed")
+            await asyncio.wait({asyncio.ensure_future(stop.wait())}, timeout=every_s)
+
+    async def round(self) -> int:
+        """Delete what has expired; of how many jobs. One that goes on is stopped first, and cleaned up later."""
+        cleaned = 0
+        for job in await self._jobs.expired(self._kernel.clock.now()):
+            if job.status not in ENDED:
+                await self._stop(job)
+                continue
+            await self._clean(job)
+            cleaned += 1
+        return cleaned
+
+    async def _stop(self, job: Job) -> None:
+        desk, now = SessionDesk(self._kernel, job.tenant_id), self._kernel.clock.now()
+        try:
+            await desk.control(
+                job.session_id, lambda s, steps: control.cancel(s, steps, by=_ACTOR, note="It has expired.", now=now)
+            )
+        except ConflictError:
+            return  # it is being stopped, or has just ended
+
+    async def _clean(self, job: Job) -> None:
+        async with warehouse_at(self._home) as warehouse:
+            await warehouse.drop(job.dataset_name)
+        await data_agents_at(self._home).delete(job.agent_id)
+        await asyncio.to_thread(Shelf(self._home, job.id).remove)
+        await self._jobs.cleaned(job.id, self._kernel.clock.now())
+        log.info("provision.cleaned_up", job_id=str(job.id), dataset=job.dataset_name)

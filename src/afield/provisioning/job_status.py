@@ -1,0 +1,132 @@
+"""How far a job is: told from its session's steps, and what its agents said. Pure; nothing of it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from afield.model.session import STEP_FAILED, Step, StepState
+from afield.provisioning.agents.names import AgentName
+from afield.provisioning.job_log import Entry
+from afield.provisioning.pipeline import overall
+from afield.provisioning.progress import LineKind
+from afield.provisioning.store import Job, Status
+
+_T = StepState
+_STATES: Mapping[StepState, Status] = {
+    _T.PENDING: Status.PENDING,
+    _T.WAITING_APPROVAL: Status.PENDING,
+    _T.RUNNING: Status.RUNNING,
+    _T.SUCCEEDED: Status.COMPLETED,
+    _T.FAILED: Status.FAILED,
+    _T.TIMED_OUT: Status.FAILED,
+    _T.REJECTED: Status.FAILED,
+    _T.UNKNOWN: Status.FAILED,
+    _T.ROLLED_BACK: Status.FAILED,
+    _T.CANCELLED: Status.CANCELLED,
+    _T.SKIPPED: Status.PENDING,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentView:
+    """One agent, as people see it. Times are its last attempt's; `percent` 0 to 100."""
+
+    name: AgentName
+    status: Status
+    percent: float
+    started_at: datetime | None
+    ended_at: datetime | None
+    elapsed_s: float | None
+    error: str | None
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobView:
+    """A job with all its agents."""
+
+    job: Job
+    agents: tuple[AgentView, ...]
+    current_phase: str
+    percent: float
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """What went wrong, with the name of the agent, when it began and ended, and what it said."""
+        return tuple(_error(agent) for agent in self.agents if agent.status is Status.FAILED)
+
+
+def view(job: Job, steps: Sequence[Step], told: Sequence[Entry], now: datetime) -> JobView:
+    """The job as it is. `told`: the last lines of each agent."""
+    agents = tuple(_agent(step, told, now) for step in steps)
+    percent = 100.0 if job.status is Status.COMPLETED else overall(agent.percent for agent in agents)
+    return JobView(job=job, agents=agents, current_phase=_phase(job, agents), percent=percent)
+
+
+def status_of(step: Step) -> Status:
+    """An agent runs once its process was started; before, its turn has not come."""
+    if step.state is _T.RUNNING and step.remote_id is None:
+        return Status.PENDING
+    return _STATES[step.state]
+
+
+def _agent(step: Step, told: Sequence[Entry], now: datetime) -> AgentView:
+    name, status = AgentName(step.name), status_of(step)
+    mine = [entry for entry in told if entry.agent == name]
+    began = max((e for e in mine if e.kind is LineKind.STAGE and _says(e, Status.RUNNING)), key=_number, default=None)
+    fresh = [entry for entry in mine if began is None or entry.number >= began.number]
+    started = None if status is Status.PENDING else (began.at if began else step.started_at)
+    ended = step.finished_at if status in {Status.COMPLETED, Status.FAILED, Status.CANCELLED} else None
+    until = (ended or now) if started else None
+    return AgentView(
+        name=name,
+        status=status,
+        percent=_percent(status, fresh),
+        started_at=started,
+        ended_at=ended if started else None,
+        elapsed_s=max(0.0, round((until - started).total_seconds(), 3)) if started and until else None,
+        error=_why(step, mine) if step.state in STEP_FAILED | {_T.UNKNOWN} else None,
+        attempt=step.attempt,
+    )
+
+
+def _number(entry: Entry) -> int:
+    return entry.number
+
+
+def _says(entry: Entry, status: Status) -> bool:
+    return entry.data.get("status") == status.value
+
+
+def _percent(status: Status, fresh: Sequence[Entry]) -> float:
+    if status is Status.COMPLETED:
+        return 100.0
+    if status is Status.PENDING:
+        return 0.0
+    last = max((entry for entry in fresh if entry.kind is LineKind.PROGRESS), key=_number, default=None)
+    percent = last.data.get("percent") if last else 0
+    return float(percent) if isinstance(percent, int | float) else 0.0
+
+
+def _why(step: Step, mine: Sequence[Entry]) -> str:
+    """What the agent itself said, unless it was ended from outside."""
+    said = max((entry for entry in mine if entry.kind is LineKind.ERROR), key=_number, default=None)
+    if step.state is _T.FAILED and said is not None:
+        return said.message
+    return step.reason.text if step.reason else f"It ended as {step.state}."
+
+
+def _phase(job: Job, agents: Sequence[AgentView]) -> str:
+    """The agent whose turn it is; of a job that has ended, where it stopped."""
+    if job.status is Status.COMPLETED:
+        return "Completed"
+    return next((agent.name.value for agent in agents if agent.status is not Status.COMPLETED), agents[-1].name.value)
+
+
+def _error(agent: AgentView) -> str:
+    times = ""
+    if agent.started_at and agent.ended_at:
+        times = f" ({agent.started_at:%H:%M:%S} to {agent.ended_at:%H:%M:%S} UTC)"
+    return f"{agent.name}{times}: {agent.error}"
