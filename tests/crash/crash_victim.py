@@ -13,13 +13,13 @@ from uuid import UUID
 from pydantic import SecretStr
 
 from afield.config import LogFormat, Settings
-from afield.connectors.registry import connector_class
+from afield.connectors.registry import preload
 from afield.engine.drive import drive
 from afield.faultpoints import arm
 from afield.kernel import open_kernel
 from afield.telemetry.logs import set_up_logs
 
-connector_class("amc")  # imported once, in the nursery
+preload()  # imported once, in the nursery, and not in each life
 
 
 def settings_for(url: str, home: Path) -> Settings:

@@ -12,7 +12,17 @@ import pytest
 from rich.console import Console
 
 from afield.demo.command import where_to_look
-from afield.demo.report import ContestReport, MachinesReport, Report, adopted, duplicated, in_words, resubmitted
+from afield.demo.report import (
+    Acts,
+    ContestReport,
+    MachinesReport,
+    ProvisioningReport,
+    Report,
+    adopted,
+    duplicated,
+    in_words,
+    resubmitted,
+)
 from afield.demo.scene import Scene
 from afield.demo.screen import draw, picture
 from afield.model.ids import attempt_key, uuid7
@@ -21,6 +31,18 @@ MACHINES = MachinesReport(
     sessions=5, sessions_completed=4, sessions_resumed=4, steps_run_twice=0, rollbacks=1, conflicts_explained=1
 )
 CONTEST = ContestReport(runs=552, wrong_verdicts=0, runs_lost=0, escapes=0, diagnoses_right=5, diagnoses=5)
+PROVISIONING = ProvisioningReport(
+    jobs=4,
+    jobs_completed=3,
+    jobs_failed_as_planned=1,
+    making_when_killed=1,
+    agents_repeated_after_kill=0,
+    golden_passed=75,
+    golden=75,
+    questions_answered=3,
+    questions=3,
+    healthz_p99_ratio=1.4,
+)
 GOOD = Report(
     submitted=48,
     landed=48,
@@ -30,8 +52,7 @@ GOOD = Report(
     database_kills=1,
     adopted=5,
     resubmitted=4,
-    machines=MACHINES,
-    contest=CONTEST,
+    acts=Acts(machines=MACHINES, contest=CONTEST, provisioning=PROVISIONING),
     seconds=31.4,
 )
 
@@ -74,12 +95,33 @@ def test_only_a_clean_result_is_good(change: dict[str, int]) -> None:
     "change", [{"runs": 0}, {"wrong_verdicts": 1}, {"runs_lost": 1}, {"escapes": 1}, {"diagnoses_right": 4}]
 )
 def test_only_a_clean_contest_is_good(change: dict[str, int]) -> None:
-    assert not replace(GOOD, contest=replace(CONTEST, **change)).good
+    assert not replace(GOOD, acts=replace(GOOD.acts, contest=replace(CONTEST, **change))).good
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"jobs_completed": 2},
+        {"jobs_failed_as_planned": 0},
+        {"jobs_failed_as_planned": 0, "jobs_completed": 4},
+        {"making_when_killed": 0},
+        {"agents_repeated_after_kill": 1},
+        {"golden_passed": 60},
+        {"golden_passed": 0, "golden": 0},
+        {"questions_answered": 2},
+        {"healthz_p99_ratio": 50.0},
+    ],
+)
+def test_only_demos_that_went_as_planned_are_good(change: dict[str, float]) -> None:
+    bad = replace(PROVISIONING, **change)  # type: ignore[arg-type]
+    assert PROVISIONING.good
+    assert not replace(GOOD, acts=replace(GOOD.acts, provisioning=bad)).good
 
 
 def test_all_numbers_are_on_one_level() -> None:
     told = GOOD.to_json()
     assert (told["submitted"], told["rollbacks"], told["runs"], told["diagnoses"]) == (48, 1, 552, 5)
+    assert (told["jobs"], told["healthz_p99_ratio"]) == (4, 1.4)
     assert all(isinstance(number, int | float) for number in told.values())
 
 
@@ -89,6 +131,8 @@ def test_the_closing_report_in_words() -> None:
     assert "The worker was killed twice and the database once" in told
     assert "Contest: 552 runs, 0 lost; 0 programs were judged wrongly; attacks got at something 0 times." in told
     assert "5 of 5 diagnoses named what was broken" in told
+    assert "Demos: 3 of 4 are complete, 75 of 75 golden questions passed" in told
+    assert "/healthz took 1.4 times as long as before" in told
     assert "Nothing was lost and nothing ran twice. It took 31 seconds." in told
 
 

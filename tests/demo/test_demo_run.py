@@ -21,6 +21,8 @@ KEYS = {
     "conflicts_explained",
     *("runs", "wrong_verdicts", "runs_lost", "escapes", "diagnoses_right", "diagnoses"),
     *("submitted", "landed", "lost", "duplicated", "worker_kills", "database_kills", "adopted", "resubmitted"),
+    *("jobs", "jobs_completed", "jobs_failed_as_planned", "making_when_killed", "agents_repeated_after_kill"),
+    *("golden_passed", "golden", "questions_answered", "questions", "healthz_p99_ratio"),
     "seconds",
 }
 
@@ -51,7 +53,7 @@ async def test_nothing_is_lost_and_nothing_runs_twice(tmp_path: Path) -> None:
     assert result["submitted"] >= 40
     assert result["landed"] == result["submitted"]
     assert (result["lost"], result["duplicated"]) == (0, 0)
-    assert (result["worker_kills"], result["database_kills"]) == (3, 1)
+    assert (result["worker_kills"], result["database_kills"]) == (4, 1)
     assert result["adopted"] >= 1
     assert result["resubmitted"] >= 1
     assert (result["sessions"], result["sessions_completed"], result["rollbacks"]) == (5, 4, 1)
@@ -60,6 +62,13 @@ async def test_nothing_is_lost_and_nothing_runs_twice(tmp_path: Path) -> None:
     assert result["runs"] >= 500
     assert (result["wrong_verdicts"], result["runs_lost"], result["escapes"]) == (0, 0, 0)
     assert (result["diagnoses_right"], result["diagnoses"]) == (5, 5)
+    assert (result["jobs"], result["jobs_completed"], result["jobs_failed_as_planned"]) == (4, 3, 1)
+    assert result["making_when_killed"] >= 1
+    assert result["agents_repeated_after_kill"] == 0
+    assert result["golden"] >= 3 * 12
+    assert result["golden_passed"] >= 0.9 * result["golden"]
+    assert result["questions_answered"] == 3
+    assert result["healthz_p99_ratio"] > 0
     assert "Nothing was lost and nothing ran twice." in err.decode()
 
 

@@ -23,6 +23,8 @@ _GROUPS = {name: [*map(Requirement, texts)] for name, texts in _PROJECT["depende
 _DEV = [*_RUNTIME, *(r for rs in _EXTRAS.values() for r in rs), *_GROUPS["dev"], *_GROUPS["docs"]]
 _LOCKS = {"base.txt": [*_RUNTIME, *_EXTRAS["sim"]], "dev.txt": _DEV, "bootstrap.txt": [Requirement("uv")]}
 
+_PROVIDERS = packages_distributions()
+
 
 def _imported(package: Path) -> Iterator[tuple[str, str]]:
     """Top-level module and place of every absolute import."""
@@ -37,12 +39,11 @@ def _imported(package: Path) -> Iterator[tuple[str, str]]:
 
 def _undeclared(package: Path, declared: list[Requirement]) -> list[str]:
     names = {canonicalize_name(requirement.name) for requirement in declared}
-    providers = packages_distributions()
     ours = {"afield", "afield_sim", "afield_sandbox", "_typeshed"} | sys.stdlib_module_names
     return [
         f"{place} {module}"
         for module, place in _imported(package)
-        if module not in ours and not names & {canonicalize_name(name) for name in providers.get(module, [])}
+        if module not in ours and not names & {canonicalize_name(name) for name in _PROVIDERS.get(module, [])}
     ]
 
 
