@@ -1,31 +1,25 @@
 """What a jail costs: a warm Python run over a bare fork and over a bare cold interpreter, runs a second, memory.
 
-Beside it the jail without namespaces, and bubblewrap alone, with the same folders shown and nothing else held. All in
-turns, in one run, on one machine.
+Beside it the jail without namespaces, and other people's jails around a cold interpreter. All in turns, in one run, on
+one machine.
 """
 
 from __future__ import annotations
 
 import asyncio
-import shutil
 import statistics
-import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 
 from afield_sandbox import JailSettings, Level, LocalJail, Submission, Verdict
 from benchmarks.harness import Json, arguments, deliver, machine, say
+from benchmarks.jailers import CODE, PYTHON, Once, jailers, spawning
 
-PYTHON = str(Path(sys.base_prefix).resolve() / "bin" / "python3")
-CODE = "print(6 * 7)"
 HELLO = Submission.of("python", CODE)
-
-Once = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +34,6 @@ class Size:
 
 SMALL = Size(timed=10, rate=40, peer_rate=10)
 AIMS = {"over_fork_ms": 3.0, "times_the_best_peer": 3.0}
-SKIPPED = {
-    "nsjail": "not in the package registries that can be reached, neither built nor as source",
-    "isolate": "not in the package registries that can be reached, neither built nor as source",
-}
 
 _FORKS = """
 import os, sys
@@ -77,20 +67,6 @@ async def forking() -> AsyncIterator[Once]:
         await process.wait()
 
 
-def spawning(*command: str) -> Once:
-    """Start a program, wait for its end and its output."""
-
-    async def once() -> None:
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-        )
-        await process.communicate()
-        if process.returncode != 0:
-            raise RuntimeError(f"{command[0]} ended with {process.returncode}")
-
-    return once
-
-
 def running(jail: LocalJail) -> Once:
     """One warm run in the jail."""
 
@@ -100,27 +76,6 @@ def running(jail: LocalJail) -> Once:
             raise RuntimeError(f"the jail said {outcome}")
 
     return once
-
-
-def bubblewrapped() -> Once | None:
-    """A cold interpreter in bubblewrap: all namespaces, the same folders read-only. None where it is not installed."""
-    program = shutil.which("bwrap")
-    if program is None:
-        return None
-    shown = [path for path in ("/usr", "/lib", "/lib64", "/bin", sys.base_prefix) if Path(path).exists()]
-    binds = [part for path in shown for part in ("--ro-bind", path, path)]
-    rest = [
-        "--unshare-all",
-        "--die-with-parent",
-        "--new-session",
-        "--proc",
-        "/proc",
-        "--dev",
-        "/dev",
-        "--tmpfs",
-        "/tmp",
-    ]
-    return spawning(program, *binds, *rest, PYTHON, "-I", "-S", "-c", CODE)
 
 
 async def timed(contestants: dict[str, Once], count: int, pause: float = 0.01) -> dict[str, list[float]]:
@@ -172,50 +127,47 @@ def jails() -> tuple[LocalJail, LocalJail]:
 async def measure(size: Size) -> Json:
     """Time everybody in turns, then each one's rate; the result."""
     strongest, fence = jails()
-    async with strongest, fence, forking() as fork_once:
-        contestants = {
-            "jail": running(strongest),
-            "jail_landlock": running(fence),
-            "cold_python": spawning(PYTHON, "-c", "pass"),
-        }
-        if bubblewrap := bubblewrapped():
-            contestants["bubblewrap"] = bubblewrap
-        everybody = {"fork": fork_once} | contestants
-        await timed(everybody, 3)
-        say("timing, in turns")
-        times = {name: summary(values) for name, values in (await timed(everybody, size.timed)).items()}
-        memory = worker_bytes(strongest)
-        say("rates")
-        rates = {
-            name: await rate(once, size.rate if name.startswith("jail") else size.peer_rate, size.at_once)
-            for name, once in contestants.items()
-        }
-        return result(times, rates, memory, strongest.probe().level)
+    with jailers(size.at_once) as (peers, missing):
+        async with strongest, fence, forking() as fork_once:
+            ours = {"jail": running(strongest), "jail_landlock": running(fence)}
+            contestants = ours | {"cold_python": spawning(PYTHON, "-c", "pass")} | peers
+            everybody = {"fork": fork_once} | contestants
+            await timed(everybody, 3)
+            say("timing, in turns")
+            times = {name: summary(values) for name, values in (await timed(everybody, size.timed)).items()}
+            memory = worker_bytes(strongest)
+            say("rates")
+            rates = {
+                name: await rate(once, size.rate if name in ours else size.peer_rate, size.at_once)
+                for name, once in contestants.items()
+            }
+            best = max(peers, key=lambda name: rates[name], default=None)
+            told = {"level": strongest.probe().level.name.lower(), "best_peer": best, "skipped": missing}
+            return result(times, rates, memory) | told | beside(rates, best)
 
 
-def result(times: dict[str, Json], rates: dict[str, float], memory: int, level: Level) -> Json:
+def result(times: dict[str, Json], rates: dict[str, float], memory: int) -> Json:
     """The figures and what they are to each other."""
     jail, fork, cold = times["jail"], times["fork"], times["cold_python"]
-    peer = rates.get("bubblewrap")
-    over = round(jail["p50_ms"] - fork["p50_ms"], 3)
     return {
         "benchmark": "sandbox",
         "machine": machine(),
-        "level": level.name.lower(),
         "times": times,
         "per_s": {name: round(value, 1) for name, value in rates.items()},
-        "p50_over_fork_ms": over,
+        "p50_over_fork_ms": round(jail["p50_ms"] - fork["p50_ms"], 3),
         "p95_over_fork_ms": round(jail["p95_ms"] - fork["p95_ms"], 3),
         "p50_ratio_to_fork": round(jail["p50_ms"] / fork["p50_ms"], 2),
         "p50_ratio_to_cold_python": round(jail["p50_ms"] / cold["p50_ms"], 3),
-        "rate_ratio_to_bubblewrap": round(rates["jail"] / peer, 2) if peer else None,
         "memory_per_waiting_worker_mib": round(memory / 2**20, 2),
-        "skipped": SKIPPED | ({} if peer else {"bubblewrap": "not installed (Debian: apt-get install bubblewrap)"}),
-        "aims": {
-            "over_fork": over <= AIMS["over_fork_ms"],
-            "times_the_best_peer": rates["jail"] >= AIMS["times_the_best_peer"] * peer if peer else None,
-        },
+        "aims": {"over_fork": jail["p50_ms"] - fork["p50_ms"] <= AIMS["over_fork_ms"]},
     }
+
+
+def beside(rates: dict[str, float], best: str | None) -> Json:
+    """How many times the rate of the best other jail; nothing is claimed when there is none."""
+    if best is None:
+        return {"rate_ratio_to_best_peer": None}
+    return {"rate_ratio_to_best_peer": round(rates["jail"] / rates[best], 2)}
 
 
 def main() -> None:
