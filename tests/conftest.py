@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -20,6 +21,8 @@ from afield.ledger.memory import MemoryLedger
 from afield.ledger.migrate import migrate
 from afield.ledger.postgres import PostgresLedger
 from afield.model.target import DEFAULT_TENANT
+
+_ROOM = 4 * 2**30
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +45,7 @@ def with_database(url: str, name: str) -> str:
 @pytest.fixture(scope="session")
 def server_url() -> Iterator[str]:
     """A server of this run's own; its database `afield` is migrated and serves as the template."""
-    home = Path(tempfile.mkdtemp(prefix="afield-tests-"))
+    home = Path(tempfile.mkdtemp(prefix="afield-tests-", dir=_in_memory()))
     url = asyncio.run(embedded.ensure_started(home))
     try:
         _hurry(url)
@@ -51,6 +54,13 @@ def server_url() -> Iterator[str]:
     finally:
         asyncio.run(embedded.stop(home))
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _in_memory() -> str | None:
+    """A folder in memory, where a database is cloned ten times as fast as on a disk; None where there is no room."""
+    shared = Path("/dev/shm")
+    roomy = shared.is_dir() and os.access(shared, os.W_OK) and shutil.disk_usage(shared).free > _ROOM
+    return str(shared) if roomy else None
 
 
 def _hurry(url: str) -> None:
