@@ -7,10 +7,9 @@ from importlib import import_module
 from typing import TypeAlias
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
-Built: TypeAlias = TyperCommand | TyperGroup
 Places: TypeAlias = Mapping[str, str]
 """Names of commands, and where each is: `package.module:attribute`, a function or a `typer.Typer`. A name in two words
 is a command of a group that stands elsewhere."""
@@ -42,22 +41,19 @@ class Catalogue(MutableMapping[str, object]):
     def __len__(self) -> int:
         return len(self._built.keys() | self._places.keys())
 
-    def _build(self, name: str, place: str) -> Built:
-        built = _command(name, place)
-        inner = {key.split(" ", 1)[1]: at for key, at in self._inner.items() if key.split(" ", 1)[0] == name}
-        if inner and isinstance(built, TyperGroup):
-            built.commands = Catalogue(inner, built.commands)  # type: ignore[assignment]
-        return built
-
-
-def _command(name: str, place: str) -> Built:
-    module, _, attribute = place.partition(":")
-    found = getattr(import_module(module), attribute)
-    if isinstance(found, typer.Typer):
-        built: Built = get_group(found)
-    else:
+    def _build(self, name: str, place: str) -> object:
+        module, _, attribute = place.partition(":")
+        found = getattr(import_module(module), attribute)
+        if isinstance(found, typer.Typer):
+            return self._group(name, found)
         alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
         alone.command(name)(found)
-        built = get_command(alone)
-    built.name = name
-    return built
+        return get_command(alone)
+
+    def _group(self, name: str, found: typer.Typer) -> TyperGroup:
+        group = get_group(found)
+        group.name = name
+        inner = {key.removeprefix(f"{name} "): at for key, at in self._inner.items() if key.startswith(f"{name} ")}
+        if inner:
+            group.commands = Catalogue(inner, group.commands)  # type: ignore[assignment]
+        return group

@@ -39,7 +39,9 @@ def chat(
     async def work(kernel: Kernel) -> bool:
         try:
             from afield.provisioning.conversations import Conversations  # noqa: PLC0415 - its libraries are heavy
-        except ImportError as error:
+        except ModuleNotFoundError as error:
+            if str(error.name).startswith("afield"):
+                raise
             hint = "pip install 'afield[provisioning]'"
             raise UnavailableError(f"The chat needs {error.name}, which is not installed.", hint=hint) from error
         async with opened(kernel) as jobs:

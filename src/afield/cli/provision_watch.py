@@ -25,7 +25,7 @@ async def watch_job(jobs: Jobs, job_id: UUID, who: Principal, *, as_json: bool) 
     async with aclosing(entries):
         if as_json:
             async for entry in entries:
-                print_json(entry_json(entry))
+                print_json({"job_id": job_id} | entry_json(entry))
         else:
             await _pictures(jobs, job_id, who, asyncio.ensure_future(_last(entries)))
     return (await jobs.get(job_id, who)).status
