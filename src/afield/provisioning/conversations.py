@@ -6,7 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 from uuid import UUID
 
@@ -16,18 +16,23 @@ from psycopg.types.json import Jsonb
 from afield.errors import ConflictError, NotFoundError
 from afield.kernel import Kernel
 from afield.provisioning.agents.chat_door import chat_about
+from afield.provisioning.agents.loading import Placed
 from afield.provisioning.agents.names import AgentName
-from afield.provisioning.agents.places import open_warehouse
+from afield.provisioning.agents.places import HERE, Place, open_warehouse
 from afield.provisioning.asked import Asked
+from afield.provisioning.assets import Shelf
 from afield.provisioning.chat.agent import Agent
 from afield.provisioning.chat.conversation import Conversation
 from afield.provisioning.chat.engine import answer
 from afield.provisioning.chat.messages import Message
 from afield.provisioning.datamodel import DataModel
 from afield.provisioning.jobs import Jobs
+from afield.provisioning.llm.account import Account
+from afield.provisioning.llm.question_planner import QuestionPlanner
+from afield.provisioning.llm.settings import LlmSettings
 from afield.provisioning.settings import ProvisionSettings
 from afield.provisioning.store import Job, Status
-from afield.provisioning.warehouse.base import Limits
+from afield.provisioning.warehouse.base import Limits, Warehouse
 from afield.security.people import Principal
 
 MOST_OPEN = 32
@@ -54,16 +59,18 @@ class Talk:
 class Conversations:
     """For one process. Close it before the jobs."""
 
-    def __init__(self, kernel: Kernel, jobs: Jobs, settings: ProvisionSettings) -> None:
+    def __init__(self, kernel: Kernel, jobs: Jobs, settings: ProvisionSettings, llm: LlmSettings | None = None) -> None:
         self._kernel, self._jobs, self._settings = kernel, jobs, settings
+        self._llm = llm or LlmSettings()
         self._db = kernel.ledger.database
-        self._warehouse = open_warehouse(jobs.home)
+        self._warehouses = {HERE: open_warehouse(jobs.home)}
         self._agents: OrderedDict[UUID, Agent] = OrderedDict()
         self._opening: dict[UUID, asyncio.Lock] = {}
+        self._opening_warehouse = asyncio.Lock()
 
     async def close(self) -> None:
-        """Let go of the warehouse."""
-        await self._warehouse.close()
+        """Let go of the warehouses."""
+        await asyncio.gather(*(warehouse.close() for warehouse in self._warehouses.values()))
 
     async def begin(self, asked: Asked, who: Principal) -> Talk:
         """The conversation, or a new one. Raises NotFoundError, also for what is somebody else's; ConflictError when
@@ -111,15 +118,35 @@ class Conversations:
         """What answers for a job. Its words are read once."""
         async with self._opening.setdefault(job.id, asyncio.Lock()):
             if job.id not in self._agents:
-                model = await self._jobs.read(job, lambda shelf: shelf.output(AgentName.MODEL, DataModel))
-                limits = Limits(seconds=self._settings.chat_seconds)
-                found = await chat_about(model, self._warehouse, job.dataset_name, job.today, limits)
-                self._agents[job.id] = found
+                self._agents[job.id] = await self._opened(job)
             self._agents.move_to_end(job.id)
         while len(self._agents) > MOST_OPEN:
             forgotten, _ = self._agents.popitem(last=False)
             self._opening.pop(forgotten, None)
         return self._agents[job.id]
+
+    async def _opened(self, job: Job) -> Agent:
+        model, placed = await self._jobs.read(job, _needed)
+        warehouse = await self._warehouse(placed.place)
+        limits = Limits(seconds=self._settings.chat_seconds, scanned_bytes=self._settings.scanned_bytes)
+        agent = await chat_about(model, warehouse, job.dataset_name, job.today, limits)
+        agent = replace(agent, project=placed.project or agent.project)
+        if not self._llm.configured:
+            return agent
+        account = Account(Shelf(self._jobs.home, job.id).folder)
+        return replace(agent, planner=QuestionPlanner(self._llm, account, agent.planner_seconds))
+
+    async def _warehouse(self, place: Place) -> Warehouse:
+        """One for each place, kept open."""
+        async with self._opening_warehouse:
+            if place not in self._warehouses:
+                opened = await asyncio.to_thread(open_warehouse, self._jobs.home, place, self._settings)
+                self._warehouses[place] = opened
+        return self._warehouses[place]
+
+
+def _needed(shelf: Shelf) -> tuple[DataModel, Placed]:
+    return shelf.output(AgentName.MODEL, DataModel), shelf.output(AgentName.INFRASTRUCTURE, Placed)
 
 
 def _check(job: Job, asked: Asked) -> None:

@@ -26,7 +26,7 @@ from afield.provisioning.assets import Asset, Shelf
 from afield.provisioning.bell import Bell
 from afield.provisioning.brief import Brief
 from afield.provisioning.job_log import Entry, JobLog, Said
-from afield.provisioning.job_status import JobView, view
+from afield.provisioning.job_status import JobView, last_word, view
 from afield.provisioning.pipeline import KIND, JobOrder, names_for, next_round, session_for
 from afield.provisioning.progress import Line, LineKind, Severity
 from afield.provisioning.settings import ProvisionSettings, provisioning_home
@@ -56,7 +56,14 @@ class NewOrder:
 class Jobs:
     """The jobs of one tenant, for one process. Close it."""
 
-    def __init__(self, kernel: Kernel, tenant_id: UUID, settings: ProvisionSettings) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        tenant_id: UUID,
+        settings: ProvisionSettings,
+        told: Callable[[Job, Entry], None] = lambda _job, _entry: None,
+    ) -> None:
+        """`told`: hears what is said about a job here, and not by a worker."""
         self._kernel = kernel
         self._tenant_id = tenant_id
         self._settings = settings
@@ -64,6 +71,7 @@ class Jobs:
         self._desk = SessionDesk(kernel, tenant_id)
         self._bell = Bell(kernel.ledger.database.url)
         self._target: Target | None = None
+        self._told = told
         self.store = JobStore(kernel.ledger.database)
         self.log = JobLog(kernel.ledger.database, self._bell)
 
@@ -230,6 +238,9 @@ class Jobs:
     async def cancel(self, job_id: UUID, who: Principal) -> Job:
         """Stop the work. Raises ConflictError when it has ended, or is being stopped."""
         job, now = await self.get(job_id, who), self._kernel.clock.now()
+        if job.status in ENDED:
+            hint = "Nothing of it runs any more."
+            raise ConflictError(f"Job {job.id} is {job.status}, and cannot be cancelled.", hint=hint)
         await self._desk.control(job.session_id, lambda s, steps: control.cancel(s, steps, by=who.name, now=now))
         return await self.get(job_id, who)
 
@@ -237,6 +248,8 @@ class Jobs:
         """Go on from the agent that failed. Raises ConflictError when none did, or the data has been deleted."""
         job, now = await self.get(job_id, who), self._kernel.clock.now()
         await self.read(job, lambda shelf: shelf.folder)
+        if job.status in ENDED:  # the end is told first: told by a slow worker afterwards, it would seem to be over
+            await self._tell(job, last_word(*await self._desk.get(job.session_id), job.status))
 
         def again(session: Session, steps: Sequence[Step]) -> SessionChange:
             step = _stopped_at(job, steps)
@@ -245,8 +258,12 @@ class Jobs:
 
         session = await self._desk.control(job.session_id, again)
         line = Line(at=now, kind=LineKind.LOG, severity=Severity.NOTICE, message=f"{who.name} has it tried again.")
-        await self.log.tell(job.id, [Said(origin=f"retry:{session.version}", line=line)])
+        await self._tell(job, Said(origin=f"retry:{session.version}", line=line))
         return await self.get(job_id, who)
+
+    async def _tell(self, job: Job, said: Said) -> None:
+        for entry in await self.log.tell(job.id, [said]):
+            self._told(job, entry)
 
     async def change(self, job_id: UUID, who: Principal, change: Change) -> Job:
         """Pin, tag, annotate, or have its data deleted at another time."""

@@ -91,11 +91,16 @@ def work_for(agent: AgentName, order: JobOrder, home: Path) -> Work:
     return Work(spec=spec, text=agent.value, timeout_s=None)
 
 
-def next_round(step: Step, home: Path) -> Work:
-    """The work of a step that a person has tried again: the same order, without what an earlier attempt said."""
+def order_of(step: Step) -> JobOrder:
+    """What a step's agent is told."""
     env = step.work.spec["env"]
     assert isinstance(env, dict), "checked when it was recorded"
-    order = JobOrder.model_validate_json(str(env[ORDER]))
+    return JobOrder.model_validate_json(str(env[ORDER]))
+
+
+def next_round(step: Step, home: Path) -> Work:
+    """The work of a step that a person has tried again: the same order, without what an earlier attempt said."""
+    order = order_of(step)
     again = order.model_copy(update={"round": order.round + 1})
     return work_for(AgentName(step.name), again, home)
 

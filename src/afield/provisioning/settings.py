@@ -46,24 +46,26 @@ class ProvisionSettings(BaseSettings):
     chat_seconds: float = Field(default=20.0, gt=0, le=600, description="Time one question in the chat may take.")
     warehouse: Dialect = Field(
         default="duckdb",
-        description="Where new demos go: `duckdb`, files of this machine, answered by the local chat; `bigquery`, with a "
-        "data agent in Google's Conversational Analytics API.",
+        description="Where new demos go: `duckdb`, files of this machine, answered by the local chat; `bigquery`, with "
+        "a data agent in Google's Conversational Analytics API.",
     )
     google_project: str = Field(
         default_factory=lambda: os.environ.get("GOOGLE_CLOUD_PROJECT", ""),
         max_length=100,
         description="The Google Cloud project of demos that name none. Default: `GOOGLE_CLOUD_PROJECT`.",
     )
-    google_location: str = Field(default="US", min_length=1, max_length=50, description="Where BigQuery keeps the data.")
+    google_location: str = Field(
+        default="US", min_length=1, max_length=50, description="Where BigQuery keeps the data."
+    )
     google_credentials: Path | None = Field(
         default=None,
-        description="A key or a configuration of credentials, as a file. Not set: Google's own way to find one, which "
-        "begins with `GOOGLE_APPLICATION_CREDENTIALS`.",
+        description="A service account's key, as a file. Not set: Google's own way to find a credential, which begins "
+        "with `GOOGLE_APPLICATION_CREDENTIALS`.",
     )
     google_endpoint: str = Field(
         default="",
-        description="Another address than Google's for BigQuery and for data agents, such as a simulator's. No credential "
-        "is sent there.",
+        description="Another address than Google's for BigQuery and for data agents, such as a simulator's. No "
+        "credential is sent there.",
     )
     scanned_bytes: int = Field(
         default=1_000_000_000, ge=1, description="Bytes one query may read in BigQuery, and the most that it is billed."
@@ -86,11 +88,18 @@ def hand_down(home: Path, environment: Mapping[str, str]) -> None:
     """Write down for agent processes what they need of the worker's environment. Blocks."""
     folder = provisioning_home(home)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    chosen = {name: value for name, value in environment.items() if name.startswith(_HANDED_DOWN)}
+    wanted = (*_HANDED_DOWN, *_keys(environment.get("AFIELD_LLM_MODEL", "")))
+    chosen = {name: value for name, value in environment.items() if name.startswith(wanted)}
     new = folder / f".{_FILE}.{os.getpid()}"
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(orjson.dumps(chosen))
     new.replace(folder / _FILE)
+
+
+def _keys(model: str) -> tuple[str, ...]:
+    """The variable in which a provider's own library looks for its key: `OPENAI_API_KEY` for `openai:...`."""
+    provider, colon, _ = model.partition(":")
+    return (f"{provider.partition('-')[0].upper()}_API_KEY",) if provider and colon else ()
 
 
 def handed_down(home: Path) -> dict[str, str]:

@@ -6,7 +6,8 @@ import asyncio
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 from pydantic import Field, JsonValue
 
@@ -31,7 +32,14 @@ class DataAgentRecord(Frozen):
 
 
 class DataAgents(Protocol):
-    """A service of data agents. Creating the same agent twice is creating it once, with the newer staging context."""
+    """A service of data agents, as a context. Creating the same agent twice is creating it once, with the newer staging
+    context."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
     async def stage(self, agent: DataAgentRecord) -> DataAgentRecord:
         """Create it on staging, or renew its staging context; what is published stays."""
@@ -55,6 +63,14 @@ class LocalDataAgents:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is open."""
 
     async def stage(self, agent: DataAgentRecord) -> DataAgentRecord:
         """See `DataAgents.stage`."""

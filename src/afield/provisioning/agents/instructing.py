@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from afield.model.jsontypes import JsonObject
 from afield.provisioning.agents.base import Agent, Bench, Summary
 from afield.provisioning.agents.data_agents import DataAgentRecord
 from afield.provisioning.agents.data_making import MadeData
 from afield.provisioning.agents.loading import Placed
 from afield.provisioning.agents.names import AgentName
 from afield.provisioning.agents.places import data_agents_at
+from afield.provisioning.agents.writing import tell_all
+from afield.provisioning.analytics.context import context_of
 from afield.provisioning.assets import Shelf
 from afield.provisioning.brief import Brief, Frozen
 from afield.provisioning.company import Company
@@ -21,7 +25,6 @@ from afield.provisioning.pipeline import JobOrder
 from afield.provisioning.query import GoldenQuestion
 from afield.provisioning.semantic.compile import compile_sql
 from afield.provisioning.story import Story
-from afield.provisioning.warehouse.base import Dialect
 
 YAML = "instructions.yaml"
 
@@ -70,21 +73,34 @@ class InstructionsAgent(Agent[InstructInput, Prepared]):
         golden = golden_questions(given.model, given.dataset, given.brief)
         bench.tell.progress(0.3, f"{len(golden)} golden questions")
         told = instructions_for(given.brief, given.company, given.story, given.model, golden)
-        dialect: Dialect = "bigquery" if given.placed.dialect == "bigquery" else "duckdb"
-        compiled = {one.id: compile_sql(one.query, given.model, dialect, given.dataset.today) for one in golden}
+        compiled = {
+            one.id: compile_sql(one.query, given.model, given.placed.dialect, given.dataset.today) for one in golden
+        }
         (bench.folder / YAML).write_text(told.system_instruction, encoding="utf-8")
         agent = DataAgentRecord(
             agent_id=given.agent_id,
             display_name=told.display_name,
             description=told.description,
             dataset=given.placed.name,
-            labels={"job": str(bench.order.job_id)},
-            staging_context=told.context(given.project_id or "local", given.placed.name, compiled),
+            labels={"job": str(bench.order.job_id), "made-by": "afield"},
+            staging_context=_context(told, given, compiled, bench),
             updated_at=datetime.now(UTC),
         )
-        await data_agents_at(bench.home).stage(agent)
+        async with data_agents_at(bench.home, given.placed.place, bench.settings) as agents:
+            await agents.stage(agent)
         return Prepared(agent_id=given.agent_id, instructions=told, golden=golden, sql=compiled)
 
     def summary(self, made: Prepared) -> Summary:
         message = f"{len(made.golden)} golden questions; data agent {made.agent_id} is on staging"
         return Summary(message=message, data={"golden": len(made.golden), "capi_agent_id": made.agent_id})
+
+
+def _context(told: Instructions, given: InstructInput, sql: Mapping[str, str], bench: Bench) -> JsonObject:
+    """What the data agent is told, as its service wants it. What Google's does not take is said in the job's log."""
+    placed = given.placed
+    if not placed.place.in_google:
+        return told.context(given.project_id or "local", placed.name, sql)
+    fitted = context_of(told, placed.project, placed.name, sql)
+    tell_all(bench, fitted.cuts)
+    most: JsonObject = {"bigQueryMaxBilledBytes": str(bench.settings.scanned_bytes)}
+    return fitted.context | {"options": {"datasource": most}}

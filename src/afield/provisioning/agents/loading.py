@@ -5,12 +5,14 @@ from __future__ import annotations
 from afield.provisioning.agents.base import Agent, Bench, Summary
 from afield.provisioning.agents.data_making import MadeData
 from afield.provisioning.agents.names import AgentName
-from afield.provisioning.agents.places import warehouse_at
+from afield.provisioning.agents.places import Place, ordered_place, warehouse_at
 from afield.provisioning.assets import Shelf
 from afield.provisioning.brief import Frozen
 from afield.provisioning.datamodel import DataModel
 from afield.provisioning.dataset import Dataset
+from afield.provisioning.llm.settings import LlmSettings
 from afield.provisioning.pipeline import JobOrder
+from afield.provisioning.warehouse.base import Dialect
 
 
 class LoadInput(Frozen):
@@ -26,8 +28,15 @@ class Placed(Frozen):
 
     name: str
     full_name: str
-    dialect: str
+    dialect: Dialect
+    project: str = ""  # these two: in BigQuery
+    location: str = ""
     rows: dict[str, int]
+
+    @property
+    def place(self) -> Place:
+        """Where it is."""
+        return Place(self.dialect, self.project, self.location)
 
 
 class InfrastructureAgent(Agent[LoadInput, Placed]):
@@ -42,12 +51,21 @@ class InfrastructureAgent(Agent[LoadInput, Placed]):
         return LoadInput(model=model, dataset=made.dataset, name=order.dataset_name)
 
     async def work(self, given: LoadInput, bench: Bench) -> Placed:
-        files = bench.shelf.latest(AgentName.DATA)
-        async with warehouse_at(bench.home) as warehouse:
+        files, place = bench.shelf.latest(AgentName.DATA), ordered_place(bench.order, bench.settings)
+        async with warehouse_at(bench.home, place, bench.settings, job=str(bench.order.job_id)) as warehouse:
             bench.tell.progress(0.1, f"Loading {len(given.dataset.files)} tables")
             loaded = await warehouse.load(given.model, given.dataset, files, given.name)
-            dialect = warehouse.dialect
-        return Placed(name=loaded.name, full_name=loaded.address, dialect=dialect, rows=loaded.rows)
+        return Placed(
+            name=loaded.name,
+            full_name=loaded.address,
+            dialect=place.warehouse,
+            project=place.project,
+            location=place.location,
+            rows=loaded.rows,
+        )
+
+    def beside(self, order: JobOrder, llm: LlmSettings) -> str:
+        return f"bigquery {order.project_id}" if order.warehouse == "bigquery" else ""
 
     def summary(self, made: Placed) -> Summary:
         rows = sum(made.rows.values())

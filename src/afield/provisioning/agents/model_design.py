@@ -5,7 +5,7 @@ from __future__ import annotations
 from afield.errors import InvalidInputError
 from afield.provisioning.agents.base import Agent, Bench, Summary
 from afield.provisioning.agents.names import AgentName
-from afield.provisioning.agents.writing import fell_back
+from afield.provisioning.agents.writing import tell_all
 from afield.provisioning.assets import Shelf
 from afield.provisioning.brief import Brief, Frozen
 from afield.provisioning.company import Company
@@ -37,7 +37,7 @@ class ModelAgent(Agent[ModelInput, DataModel]):
 
     async def work(self, given: ModelInput, bench: Bench) -> DataModel:
         model, kept = renamed(model_for(given.brief, given.company, given.story), given.story.renames)
-        fell_back(bench, kept)
+        tell_all(bench, kept)
         flaws = unsound(model)
         if flaws:
             raise InvalidInputError(f"The model is not sound: {'; '.join(flaws[:3])}", hint="Try another industry.")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from afield.provisioning.agents.base import Agent, Bench, Summary
 from afield.provisioning.agents.names import AgentName
-from afield.provisioning.agents.writing import fell_back, writing
+from afield.provisioning.agents.writing import tell_all, writing
 from afield.provisioning.assets import Shelf
 from afield.provisioning.brief import Brief, Frozen
 from afield.provisioning.company import Company
 from afield.provisioning.llm.industry import choose
 from afield.provisioning.llm.settings import LlmSettings
 from afield.provisioning.pipeline import JobOrder
+from afield.provisioning.progress import Severity
 from afield.provisioning.research.agent import research
 from afield.provisioning.research.fetch import Reach
 from afield.provisioning.research.guard import Fence
@@ -44,7 +45,8 @@ class ResearchAgent(Agent[ResearchInput, Company]):
             if writer is None:
                 return company
             chosen = await choose(writer, company, given.brief)
-        fell_back(bench, chosen.notes[len(company.notes) :])
+        severity = Severity.INFO if chosen.industry.by_model else Severity.WARNING
+        tell_all(bench, chosen.notes[len(company.notes) :], severity)
         return chosen
 
     def beside(self, order: JobOrder, llm: LlmSettings) -> str:

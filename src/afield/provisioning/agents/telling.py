@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from afield.provisioning.agents.base import Agent, Bench, Summary
 from afield.provisioning.agents.names import AgentName
-from afield.provisioning.agents.writing import fell_back, writing
+from afield.provisioning.agents.writing import tell_all, writing
 from afield.provisioning.assets import Shelf
 from afield.provisioning.brief import Brief, Frozen
 from afield.provisioning.company import Company
@@ -38,7 +38,7 @@ class StoryAgent(Agent[StoryInput, Story]):
                 return story
             bench.tell.progress(0.2, "The language model rewords it")
             retold = await retell(writer, given.brief, given.company, story)
-        fell_back(bench, retold.said)
+        tell_all(bench, retold.said)
         return retold.story
 
     def beside(self, order: JobOrder, llm: LlmSettings) -> str:

@@ -60,9 +60,10 @@ class ValidatorAgent(Agent[ValidateInput, Report]):
 
     async def work(self, given: ValidateInput, bench: Bench) -> Report:
         recount = Recount(Files(given.model, given.dataset, bench.shelf.latest(AgentName.DATA)))
-        async with warehouse_at(bench.home) as warehouse:
+        place, settings = given.placed.place, bench.settings
+        async with warehouse_at(bench.home, place, settings) as warehouse:
             counted = await _counts(given, warehouse)
-            limits = Limits(seconds=bench.settings.chat_seconds)
+            limits = Limits(seconds=settings.chat_seconds, scanned_bytes=settings.scanned_bytes)
             agent = await chat_about(given.model, warehouse, given.placed.name, given.today, limits)
             verdicts = []
             for number, question in enumerate(given.prepared.golden, 1):
@@ -71,7 +72,8 @@ class ValidatorAgent(Agent[ValidateInput, Report]):
         report = Report(title=given.model.title, verdicts=tuple(verdicts), checks=(*given.checks, *counted))
         (bench.folder / REPORT).write_text(markdown(report), encoding="utf-8")
         if report.passed:
-            await data_agents_at(bench.home).publish(given.prepared.agent_id)
+            async with data_agents_at(bench.home, place, settings) as agents:
+                await agents.publish(given.prepared.agent_id)
         return report
 
     def summary(self, made: Report) -> Summary:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ from google.cloud.geminidataanalytics_v1.services.data_chat_service.transports.r
 
 from afield.errors import InvalidInputError
 from afield.provisioning.analytics.failures import PassingError, translated
+from afield.provisioning.warehouse.bigquery_credentials import credentials_of
 
 T = TypeVar("T")
 _HOST = "geminidataanalytics.googleapis.com"
@@ -31,13 +33,14 @@ _HOST = "geminidataanalytics.googleapis.com"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A project's place in the service. Without credentials, those of the environment."""
+    """A project's place in the service. Without credentials, those of `key_file`, or else of the environment."""
 
     project: str
     location: str = "global"
     host: str = _HOST
     scheme: str = "https"
     credentials: Credentials | None = None
+    key_file: Path | None = None
 
     @classmethod
     def at(cls, url: str, project: str, location: str = "global") -> Endpoint:
@@ -126,13 +129,17 @@ class Clients:
                     client.transport.close()
 
     @cached_property
+    def _credentials(self) -> Credentials | None:
+        return self.endpoint.credentials or credentials_of(self.endpoint.key_file)
+
+    @cached_property
     def _agents(self) -> api.DataAgentServiceClient:
-        at = self.endpoint
-        transport = DataAgentServiceRestTransport(host=at.host, url_scheme=at.scheme, credentials=at.credentials)
+        at, known = self.endpoint, self._credentials
+        transport = DataAgentServiceRestTransport(host=at.host, url_scheme=at.scheme, credentials=known)
         return api.DataAgentServiceClient(transport=transport)
 
     @cached_property
     def _chats(self) -> api.DataChatServiceClient:
-        at = self.endpoint
-        transport = DataChatServiceRestTransport(host=at.host, url_scheme=at.scheme, credentials=at.credentials)
+        at, known = self.endpoint, self._credentials
+        transport = DataChatServiceRestTransport(host=at.host, url_scheme=at.scheme, credentials=known)
         return api.DataChatServiceClient(transport=transport)

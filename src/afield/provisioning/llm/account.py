@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from afield.model.jsontypes import JsonObject
 from afield.provisioning.brief import Frozen
 from afield.provisioning.llm.usage import Usage
 
@@ -62,6 +63,12 @@ class Account:
     def spent(self) -> Usage:
         """What counts against the job's limits: all but the chat."""
         return total({who: usage for who, usage in self.by_asker().items() if who != CHAT})
+
+    def summary(self) -> JsonObject:
+        """For people: all together, and by who asked."""
+        used = self.by_asker()
+        by: JsonObject = {who: usage.model_dump() for who, usage in used.items()}
+        return {**total(used).model_dump(), "by": by}
 
 
 def total(usages: Mapping[str, Usage]) -> Usage:

@@ -70,6 +70,8 @@ def replaced(text: str, renames: Sequence[Rename]) -> str:
 
 def _clash(new: str, old: str, taken: set[str], beside: set[str], topics: Topics) -> str:
     low = new.lower()
+    if ";" in new:
+        return "a name has no semicolon"
     if low in taken and low != old.lower():
         return f"{new} is the name of something else"
     if topics.mentioned_in(new):

@@ -30,5 +30,7 @@ def _made(settings: LlmSettings, spent: Usage) -> AbstractAsyncContextManager[Wr
         from afield.provisioning.llm.pydantic_ai_writer import PydanticAiWriter  # noqa: PLC0415 - heavy
     except ImportError as error:
         hint = "pip install 'afield[llm]'"
-        raise WriterNotConfiguredError(f"Language models need {error.name}, which is not installed.", hint=hint) from None
+        raise WriterNotConfiguredError(
+            f"Language models need {error.name}, which is not installed.", hint=hint
+        ) from None
     return PydanticAiWriter.of(settings, spent)

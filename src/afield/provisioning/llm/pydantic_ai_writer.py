@@ -102,7 +102,7 @@ class PydanticAiWriter:
         except (AgentRunError, UserError) as error:
             # Without the cause: the provider's words are in it, and they may quote the key or the prompt.
             raise said_of(error) from None
-        except Exception as error:  # providers' libraries raise what they like, and no demo is to fail for it
+        except Exception as error:  # noqa: BLE001 - providers' libraries raise what they like, and no demo is to fail for it
             raise WriterUnreachableError(f"The language model failed: {type(error).__name__}.") from None
         finally:
             self._usage += priced(used.requests, used.input_tokens, used.output_tokens, self._settings)

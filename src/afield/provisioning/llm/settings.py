@@ -31,8 +31,8 @@ class LlmSettings(BaseSettings):
     api_key: SecretStr = Field(default=SecretStr(""), description="None: what the provider's own variable says.")
     output: OutputMode = Field(
         default=OutputMode.TOOL,
-        description="How a typed answer is asked for: `tool` (arguments of a tool), `native` (JSON of a schema), `prompted` "
-        "(the schema in the text).",
+        description="How a typed answer is asked for: `tool` (arguments of a tool), `native` (JSON of a schema), "
+        "`prompted` (the schema in the text).",
     )
     seconds: float = Field(default=30.0, gt=0, le=600, description="Time one task may take, all attempts included.")
     retries: int = Field(default=2, ge=0, le=5, description="How often a wrong answer is sent back, for each task.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_NOT_PLAIN = re.compile(r"://|\bwww\.|\w@\w|[<>{}|\\`\[\]]|\*\*")
+_NOT_PLAIN = re.compile(r"://|\bwww\.|\w@\w|[<>{}|\\`\[\]=]|\*\*|--|/\*|\*/|\(\)")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 

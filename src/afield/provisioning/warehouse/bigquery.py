@@ -36,6 +36,7 @@ from afield.provisioning.warehouse.base import (
     WarehouseUnavailableError,
     checked_name,
 )
+from afield.provisioning.warehouse.bigquery_credentials import credentials_of
 from afield.provisioning.warehouse.bigquery_load import Loading
 from afield.provisioning.warehouse.bigquery_schema import OURS, dataset_of, table_of
 from afield.provisioning.warehouse.cells import plain
@@ -53,11 +54,13 @@ _ACCESS = "The account needs the roles BigQuery Data Editor and BigQuery Job Use
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BigQueryOptions:
-    """Where datasets go, and how long they stay. `endpoint`: another address than Google's, without credentials."""
+    """Where datasets go, and how long they stay. `endpoint`: another address than Google's, without credentials;
+    `credentials`: a file with them, in place of the environment's."""
 
     project: str
     location: str = "US"
     endpoint: str = ""
+    credentials: Path | None = None
     expires_after: timedelta = timedelta(days=14)
     labels: Mapping[str, str] = field(default_factory=dict)
     load_seconds: float = 300.0
@@ -230,9 +233,10 @@ def _in_sentences(name: str) -> Iterator[None]:
 
 def _client(options: BigQueryOptions) -> Client:
     if not options.endpoint:
-        return Client(project=options.project, location=options.location)
-    credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]
+        credentials = credentials_of(options.credentials)
+        return Client(project=options.project, location=options.location, credentials=credentials)
+    nobody = AnonymousCredentials()  # type: ignore[no-untyped-call]
     return Client(
-        project=options.project, location=options.location, credentials=credentials,
+        project=options.project, location=options.location, credentials=nobody,
         client_options={"api_endpoint": options.endpoint},
     )  # fmt: skip
