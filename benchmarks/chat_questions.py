@@ -26,11 +26,15 @@ from afield.provisioning.chat.engine import answer
 from afield.provisioning.chat.messages import Json, Message
 from afield.provisioning.chat.outcomes import Ask, Outside, Understood
 from afield.provisioning.datamodel import DataModel
+from afield.provisioning.golden import golden_questions
 from afield.provisioning.making import make
+from afield.provisioning.query import GoldenQuestion
 from afield.provisioning.warehouse.duckdb import DuckDBWarehouse
 
 FOLDER = Path(__file__).parents[1] / "tests" / "provisioning" / "chat_questions"
 INDUSTRIES = ("retail", "software", "logistics")
+STRANGERS = "-strangers"
+"""After an industry's name: questions by people who had not seen how the chat understands."""
 TODAY = date(2026, 11, 21)
 _SEED = 7
 _NEAR = 1e-6
@@ -86,6 +90,7 @@ class Shop:
 
     agent: Agent
     base: duckdb.DuckDBPyConnection
+    golden: tuple[GoldenQuestion, ...]
 
     def expected(self, sql: str) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
         """Columns and rows by SQL over the files."""
@@ -93,26 +98,29 @@ class Shop:
         return tuple(str(one[0]) for one in cursor.description or ()), cursor.fetchall()
 
     async def judge(self, question: Question) -> Judged:
-        """Ask all turns; the last one counts."""
-        conversation, messages = Conversation(), []
+        """Ask all turns; the last one counts, unless one before it was refused."""
+        conversation, messages, reading = Conversation(), [], None
         for turn in question.ask:
             messages = [message async for message in answer(turn, conversation, self.agent)]
-        reading = conversation.turns[-1].reading
+            reading = conversation.turns[-1].reading
+            if isinstance(reading, Outside) and not reading.fresh:
+                return Judged(question, Verdict.RIGHT if question.outside else Verdict.REFUSED, reading.reason)
         result = result_of(messages)
         if isinstance(reading, Understood):
-            return await asyncio.to_thread(self._compare, question, result, reading.wording)
+            return await self.compared(question, result, reading.wording)
         if isinstance(reading, Ask):
             offered = {name for option in reading.options for name in option.query.measures}
             good = bool(question.asks) and question.asks <= offered
             return Judged(question, Verdict.RIGHT if good else Verdict.ASKED, f"asked: {', '.join(sorted(offered))}")
-        assert isinstance(reading, Outside)
-        return Judged(question, Verdict.RIGHT if question.outside else Verdict.REFUSED, reading.reason)
+        return Judged(question, Verdict.REFUSED, "nothing was asked of the data")
 
-    def _compare(self, question: Question, result: Json | None, wording: str) -> Judged:
+    async def compared(self, question: Question, result: Json | None, wording: str) -> Judged:
+        """An answer's rows beside those of the question's SQL; any answer is wrong where there is no SQL."""
         if result is None:
             return Judged(question, Verdict.FAILED, wording)
         sql = question.sql or question.or_sql
-        same = bool(sql) and equal(result, *self.expected(sql), ordered=question.ordered)
+        expected = await asyncio.to_thread(self.expected, sql) if sql else None
+        same = expected is not None and equal(result, *expected, ordered=question.ordered)
         return Judged(question, Verdict.RIGHT if same else Verdict.WRONG, wording)
 
 
@@ -133,7 +141,8 @@ async def shop(name: str, folder: Path, rows: int = 20_000) -> AsyncIterator[Sho
             for table in model.tables:
                 path = files / f"{table.name}.parquet"
                 base.execute(f"CREATE TABLE {table.name} AS SELECT * FROM read_parquet('{path}')")
-            yield Shop(Agent(known=known, warehouse=warehouse, dataset=name), base)
+            agent = Agent(known=known, warehouse=warehouse, dataset=name)
+            yield Shop(agent, base, golden_questions(model, dataset, brief))
     finally:
         await warehouse.close()
 

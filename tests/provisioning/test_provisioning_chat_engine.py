@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from benchmarks.chat_questions import TODAY, Shop, shop
 from pydantic import ValidationError
+from sqlglot import exp
 
 from afield.errors import UnavailableError
 from afield.provisioning.chat.agent import Agent
@@ -26,7 +27,8 @@ from afield.provisioning.chat.understand import Known, State
 from afield.provisioning.datamodel import DataModel, Format
 from afield.provisioning.dataset import Dataset
 from afield.provisioning.query import Breakdown, Filter, Query
-from afield.provisioning.warehouse.base import Dialect, Limits, Loaded, QueryLimitError, Result
+from afield.provisioning.warehouse.base import Dialect, Limits, Loaded, QueryLimitError, Result, Warehouse
+from afield.provisioning.warehouse.guard import guarded
 
 _ON_THE_WEB = "year(order_date) = 2025 AND sales_channel = 'Web'"
 BY_STORE = Query(measures=("revenue",), breakdowns=(Breakdown(dimension="store_name"),))
@@ -239,9 +241,45 @@ async def test_a_failed_query_is_an_error_message_and_no_answer(retail: Shop) ->
     assert texts(better, TextType.PROGRESS)[0] == "Understood as: Revenue by store for sales channel Web"
 
 
+class Laden(Failing):
+    """A warehouse that is asked something else: to put each order beside each other two."""
+
+    def __init__(self, warehouse: Warehouse, sql: str = "SELECT count(*) FROM orders a, orders b, orders c") -> None:
+        self._warehouse = warehouse
+        self._sql = sql
+
+    async def query(self, name: str, sql: str, limits: Limits) -> Result:
+        return await self._warehouse.query(name, self._sql, limits)
+
+
 async def test_a_time_limit_ends_a_query(retail: Shop) -> None:
-    agent = replace(retail.agent, limits=Limits(seconds=0.0))
-    assert kinds(await said("Revenue by store", agent))[-1] == "error.text"
+    agent = replace(retail.agent, warehouse=Laden(retail.agent.warehouse), limits=Limits(seconds=0.05))
+    messages = await said("Revenue by store", agent)
+    assert kinds(messages)[-1] == "error.text"
+    assert "longer than 0.05 s" in str(messages[-1].wire())
+
+
+async def test_what_people_and_planners_write_is_never_part_of_a_statement_but_as_a_value(retail: Shop) -> None:
+    evil = "x'); DROP TABLE orders; --"
+    plan = Query(measures=("order_count",), filters=(Filter(field="customer_name", values=(evil,)),))
+    known_names = replace(retail.agent.known, sizes={})  # so that the value is not refused before
+    messages = await said("whatever", replace(retail.agent, known=known_names, planner=Scripted(plan)))
+    data = [one.system_message.data for one in messages if one.system_message and one.system_message.data]
+    (sql,) = [one.generated_sql for one in data if one.generated_sql]
+    statement = guarded(sql, [table.name for table in retail.agent.model.tables], "duckdb")
+    assert evil in {one.this for one in statement.find_all(exp.Literal)}
+    assert texts(messages) == (f"For customer {evil}, orders are 0.",)
+    assert kinds(await said("Orders by store", retail.agent))[-1] != "error.text"  # the table is still there
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["DROP TABLE orders", "SELECT 1; SELECT 2", "SELECT * FROM read_csv('/etc/passwd')", "SELECT * FROM secrets"],
+)
+async def test_another_statement_than_a_select_over_its_tables_is_an_error(retail: Shop, sql: str) -> None:
+    messages = await said("Revenue by store", replace(retail.agent, warehouse=Laden(retail.agent.warehouse, sql)))
+    assert kinds(messages)[-1] == "error.text"
+    assert not texts(messages)
 
 
 async def test_a_row_limit_is_said(retail: Shop) -> None:

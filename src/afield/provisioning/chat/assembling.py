@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from afield.provisioning.chat import periods
-from afield.provisioning.chat.choosing import adds_up, counting, is_burden, measured, only_condition
+from afield.provisioning.chat.choosing import adds_up, is_burden, is_duration, measured, only_condition
 from afield.provisioning.chat.cues import Cue
 from afield.provisioning.chat.draft import Draft
+from afield.provisioning.chat.lexicon import Kind
 from afield.provisioning.chat.matching import Meaning
 from afield.provisioning.chat.when import periods_meant
 from afield.provisioning.datamodel import DataModel, Format, Measure
@@ -20,6 +21,7 @@ from afield.provisioning.semantic.errors import QueryError
 
 _LARGE = 25  # more values than this are ranked, not listed
 _RANKED = 10
+_FINE = frozenset({Grain.DAY, Grain.WEEK})  # of which there are as many
 _RANKING = frozenset({Cue.TOP, Cue.BOTTOM})
 _ASKING = frozenset({Cue.WHICH, Cue.TOP, Cue.BOTTOM})
 
@@ -96,7 +98,7 @@ class Assembly:
     def _measures(self) -> tuple[Measure, ...]:
         """Those named; or what is counted, compared with a number, or ordered by; or those of the question before."""
         model, base = self.scene.model, self.scene.base
-        named = self._of(self.choice.measures) or self._counted()
+        named = self._named()
         named = named or (() if base else self._of(self.choice.bounds) or self._of(self.choice.ordered_by))
         if self.ratio:
             named = (self.ratio,)
@@ -108,17 +110,24 @@ class Assembly:
             tuple(dict.fromkeys((*before, *own))) if base and Cue.ALSO in self.draft.cues else tuple(dict.fromkeys(own))
         )
 
+    def _named(self) -> tuple[Measure, ...]:
+        """`How many customers and orders` are both; `how many customers complained` nothing counts."""
+        counted, named = self._counted(), self._of(self.choice.measures)
+        if counted and named and not self.draft.together:
+            message = f"{counted[0].label} and {named[0].label.lower()} cannot be counted together."
+            raise QueryError(message, hint="Ask for one of them.", options=(named[0].name, counted[0].name))
+        return (*counted, *named)
+
     def _of(self, meanings: tuple[Meaning, ...]) -> tuple[Measure, ...]:
         return tuple(self.scene.model.measure(one.name) for one in meanings)
 
     def _counted(self) -> tuple[Measure, ...]:
         found = []
         for one in self.choice.counted:
-            dimension = self.scene.model.dimension(one.name)
-            measure = next(counting(dimension, self.scene.model), None)
-            if measure is None:
-                raise QueryError(f"{dimension.label} cannot be counted.", hint="No measure of the data counts them.")
-            found.append(measure)
+            if one.kind is Kind.DIMENSION:
+                label = self.scene.model.dimension(one.name).label
+                raise QueryError(f"{label} cannot be counted.", hint="No measure of the data counts them.")
+            found.append(self.scene.model.measure(one.name))
         return tuple(found)
 
     # ----------------------------------------------------------------------------------------- breakdowns and filters
@@ -267,7 +276,10 @@ class Assembly:
                 raise QueryError(f"It is not clear what is to be ranked by {what}.", hint="Say: top 5 stores, say.")
             return None, None
         descending = draft.descending if draft.descending is not None else self._fallen(compare)
-        if {Cue.GOOD, Cue.BAD} & draft.cues and is_burden((*self._of(self.choice.ordered_by), *measures)[0]):
+        ranked = (*self._of(self.choice.ordered_by), *measures)[0]
+        if {Cue.FAST, Cue.SLOW} & draft.cues:
+            descending = self._fastest_is_most(ranked) is (Cue.FAST in draft.cues)
+        if {Cue.GOOD, Cue.BAD} & draft.cues and is_burden(ranked):
             descending = not descending  # the worst error rate is the highest
         if descending is None and not self.choice.ordered_by:
             return self._kept_ranking(measures, breakdowns, change) if base else (None, draft.limit)
@@ -276,6 +288,15 @@ class Assembly:
             descending = not descending  # the biggest drop is the lowest change
         limit = draft.limit or (base.limit if base else None) or self._usual_limit(breakdowns)
         return Order(field=by, descending=True if descending is None else descending), limit
+
+    def _fastest_is_most(self, measure: Measure) -> bool:
+        """Of growth; of durations it is the least. Raises QueryError for what has no speed."""
+        if {Cue.GROWTH, Cue.DECLINE} & self.draft.cues:
+            return True
+        if is_duration(measure):
+            return False
+        message = f"It is not clear what is fast or slow about {measure.label.lower()}."
+        raise QueryError(message, hint="Say which figure.")
 
     def _fallen(self, compare: Period | None) -> bool | None:
         """`Which stores grew?` and `which fell?`, without a word for most."""
@@ -296,7 +317,8 @@ class Assembly:
         if not _ASKING & self.draft.cues:
             return None
         large = any(
-            one.grain is None and self.scene.sizes.get(one.dimension, _LARGE + 1) > _LARGE for one in breakdowns
+            one.grain in _FINE if one.grain else self.scene.sizes.get(one.dimension, _LARGE + 1) > _LARGE
+            for one in breakdowns
         )
         return _RANKED if large else None
 

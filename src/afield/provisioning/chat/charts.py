@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from afield.provisioning.chat import periods
 from afield.provisioning.chat.messages import Json
+from afield.provisioning.chat.numbers import shown
 from afield.provisioning.chat.saying import titled
 from afield.provisioning.datamodel import DataModel, Format
 from afield.provisioning.query import Change, Grain, Query
@@ -22,6 +23,7 @@ from afield.provisioning.warehouse.base import Value
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#F0E442", "#000000")
 _MOST_BARS = 30
+_BESIDE = 240  # pixels
 _MOST_LINES = 8
 _SERIES = "series"
 _AMOUNT = "amount"
@@ -60,7 +62,9 @@ class Plot:
 
     @property
     def time(self) -> AnswerColumn | None:
-        """The key that is a time."""
+        """The key that is a time to draw lines over. The ten best days are no line: others lie between them."""
+        if self.query.limit:
+            return None
         return next((one for one in self.keys if one.kind is Kind.TIME), None)
 
 
@@ -82,7 +86,11 @@ def chart_of(query: Query, model: DataModel, answer: Answer, today: date) -> Jso
 
 def instructions(query: Query) -> str:
     """What kind of chart it is to be."""
-    return "A line over time." if any(one.grain for one in query.breakdowns) else "Bars in the order of the rows."
+    return (
+        "A line over time."
+        if any(one.grain for one in query.breakdowns) and not query.limit
+        else "Bars in the order of the rows."
+    )
 
 
 def _title(plot: Plot) -> str:
@@ -105,7 +113,7 @@ def _rows(plot: Plot) -> tuple[list[JsonValue], int]:
     kept = _kept(plot, rows)
     found: list[JsonValue] = []
     for row in kept:
-        keys: Json = {one.name: _plain(row[one.name]) for one in plot.keys}
+        keys: Json = {one.name: _key(row[one.name], one, plot) for one in plot.keys}
         for column in _columns_of(plot, row):
             found.append(keys | {_SERIES: column.label, _AMOUNT: _plain(row[column.name])})
     return found, len(rows) - len(kept)
@@ -121,7 +129,7 @@ def _columns_of(plot: Plot, row: dict[str, Value]) -> list[AnswerColumn]:
 
 def _kept(plot: Plot, rows: list[dict[str, Value]]) -> list[dict[str, Value]]:
     """The first lines or bars, where there are more than one can look at."""
-    others = [one for one in plot.keys if one.kind is not Kind.TIME]
+    others = [one for one in plot.keys if one is not plot.time]
     if not others:
         return rows
     most = _MOST_LINES if plot.time or len(others) == 2 else _MOST_BARS
@@ -142,6 +150,11 @@ def _by_size(plot: Plot, rows: list[dict[str, Value]]) -> list[dict[str, Value]]
 
 def _size(value: Value) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _key(value: Value, column: AnswerColumn, plot: Plot) -> JsonValue:
+    """Days of an axis of time as such; all else as people read it."""
+    return _plain(value) if column is plot.time else shown(value, column, plot.model.currency)
 
 
 def _plain(value: Value) -> JsonValue:
@@ -178,14 +191,15 @@ def _bars(plot: Plot) -> Json:
     }
     if rest:
         encoding["color"] = {"field": rest[0].name, "type": "nominal", "title": rest[0].label}
-        encoding["yOffset"] = {"field": rest[0].name}
+        encoding["yOffset"] = {"field": rest[0].name, "type": "nominal"}
         if len(plot.drawn) > 1:
             encoding["column"] = {"field": _SERIES, "type": "nominal", "title": None}
     elif len(plot.drawn) > 1:
         labels: list[JsonValue] = [one.label for one in plot.drawn]
         encoding["color"] = {"field": _SERIES, "type": "nominal", "title": None, "sort": labels}
-        encoding["yOffset"] = {"field": _SERIES, "sort": labels}
-    return {
+        encoding["yOffset"] = {"field": _SERIES, "type": "nominal", "sort": labels}
+    width: Json = {"width": _BESIDE} if "column" in encoding else {}  # side by side, charts cannot fill their container
+    return width | {
         "mark": {"type": "bar", "tooltip": True},
         "encoding": encoding,
         "height": {"step": 14 if len(encoding) > 3 else 20},

@@ -23,16 +23,25 @@ def measured(
 
 
 def as_ratio(draft: Draft, measures: tuple[Measure, ...], model: DataModel) -> Measure | None:
-    """`Percentage of late orders` may be a ratio that the model has."""
-    if Cue.SHARE not in draft.cues or len(measures) != 1 or measures[0].only is None:
+    """`Percentage of late orders` may be a ratio that the model has; so may `which carrier is worst at them`."""
+    if not {Cue.SHARE, Cue.GOOD, Cue.BAD} & draft.cues or len(measures) != 1 or measures[0].only is None:
         return None
     return next((one for one in model.measures if one.numerator == measures[0].name), None)
 
 
 def is_burden(measure: Measure) -> bool:
     """Less of it is better, so that the worst has most."""
-    words = {*stems(measure.label), *stems(measure.name)}
-    return bool(words & {stem for burden in vocabulary().burdens for stem in stems(burden)})
+    return _has_word(measure, vocabulary().burdens) or is_duration(measure)
+
+
+def is_duration(measure: Measure) -> bool:
+    """It says how long something takes, so that the slowest has most. Averages do; sums of days are amounts."""
+    return measure.aggregation in {None, Aggregation.AVERAGE} and _has_word(measure, vocabulary().durations)
+
+
+def _has_word(measure: Measure, words: tuple[str, ...]) -> bool:
+    own = {*stems(measure.label), *stems(measure.name)}
+    return bool(own & {stem for word in words for stem in stems(word)})
 
 
 def adds_up(measure: Measure) -> bool:

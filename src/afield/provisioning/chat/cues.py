@@ -24,6 +24,8 @@ class Cue(StrEnum):
     WHEN = "when"
     TOP = "top"
     BOTTOM = "bottom"
+    FAST = "fast"  # most of a growth, and least of a duration
+    SLOW = "slow"
     GOOD = "good"  # what is best depends on the measure
     BAD = "bad"
     WHERE = "where"
@@ -34,6 +36,7 @@ class Cue(StrEnum):
     DECLINE = "decline"
     CUMULATIVE = "cumulative"
     COMPARE = "compare"
+    MORE = "more"  # a comparison, if there are two things to compare
     AGAINST = "against"  # what follows is what is compared with
     EACH = "each"
     NOT = "not"
@@ -69,6 +72,7 @@ class Vocabulary(Frozen):
     fillers: frozenset[str]
     kin: tuple[tuple[str, ...], ...]
     burdens: tuple[str, ...] = Field(description="Words of measures of which less is better.")
+    durations: tuple[str, ...] = Field(description="Words of measures of how long something takes.")
     hints: dict[str, tuple[str, ...]] = Field(description="Words, with the words of measures that they may ask for.")
 
 
@@ -94,6 +98,12 @@ def cue_phrases() -> Mapping[tuple[str, ...], tuple[Cue, ...]]:
 def longest_phrase() -> int:
     """How many words the longest has."""
     return max(map(len, cue_phrases()))
+
+
+@cache
+def everyday_words() -> frozenset[str]:
+    """Words that ask for something, or say nothing, by themselves."""
+    return vocabulary().fillers | {phrase[0] for phrase in cue_phrases() if len(phrase) == 1}
 
 
 def own_words() -> Iterator[str]:

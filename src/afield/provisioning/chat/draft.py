@@ -53,6 +53,7 @@ class Draft:
     everything: list[Options] = field(default_factory=list)  # dimensions of which all is wanted
     bounds: list[Bound] = field(default_factory=list)
     counted: list[Options] = field(default_factory=list)  # dimensions after `how many`
+    together: bool = False  # they and the measures are both asked for, joined by `and`
     periods: list[Mention] = field(default_factory=list)
     against: Mention | None = None  # the one of them that is compared with
     times: set[TimeKind] = field(default_factory=set)

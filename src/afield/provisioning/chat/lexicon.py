@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import cache, cached_property
 from types import MappingProxyType
 
-from afield.provisioning.chat.cues import cue_phrases, own_words, vocabulary
+from afield.provisioning.chat.cues import cue_phrases, everyday_words, own_words, vocabulary
 from afield.provisioning.chat.words import stem, stems, tokens
 from afield.provisioning.datamodel import ColumnType, DataModel, Dimension, Measure
 from afield.provisioning.recipe import Named
@@ -72,8 +72,13 @@ class Lexicon:
 
     @cached_property
     def plain_words(self) -> frozenset[str]:
-        """Words that everybody uses; they are not the beginning of somebody's name."""
+        """Words that everybody uses; they are no misspellings."""
         return frozenset(own_words()) | {word for group in vocabulary().kin for word in group}
+
+    @cached_property
+    def everyday(self) -> frozenset[str]:
+        """Words that are not the beginning of somebody's name when they stand alone."""
+        return everyday_words() | {word for group in vocabulary().kin for word in group}
 
     @cached_property
     def known(self) -> Mapping[str, str]:
@@ -87,7 +92,7 @@ def lexicon_of(model: DataModel, values: Mapping[str, Sequence[str]]) -> Lexicon
     named = [*_named(model.measures, Kind.MEASURE), *_named(model.dimensions, Kind.DIMENSION)]
     every = [*named, *_values(model, values)]
     taken = {term.phrase for term in every}
-    kin = [term for term in _kin(named) if term.phrase not in taken]
+    kin = [term for term in (*_kin(named), *_flags(model)) if term.phrase not in taken]
     loose = [term for term in _loose(model.measures) if term.phrase not in taken]
     return Lexicon(model, tuple(dict.fromkeys([*every, *kin, *loose])))
 
@@ -133,6 +138,15 @@ def _kin(terms: Iterable[Term]) -> Iterator[Term]:
             for other in _kin_words().get(word, ()):
                 phrase = (*term.phrase[:place], other, *term.phrase[place + 1 :])
                 yield Term(term.kind, term.name, phrase, KIN)
+
+
+def _flags(model: DataModel) -> Iterator[Term]:
+    """`Became customers`: what is counted only where a column says yes is also called like the column."""
+    for measure in model.measures:
+        if measure.only and measure.only.values == (True,):
+            phrase = stems(measure.only.column.replace("_", " "))
+            if len(phrase) > 1:
+                yield Term(Kind.MEASURE, measure.name, phrase, KIN)
 
 
 def _loose(measures: Iterable[Measure]) -> Iterator[Term]:

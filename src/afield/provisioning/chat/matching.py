@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from afield.provisioning.chat.lexicon import Kind, Lexicon, Term
+from afield.provisioning.chat.lexicon import LOOSE, Kind, Lexicon, Term
 from afield.provisioning.chat.words import Token, stem
 
 _LONGEST = 7  # words of a name, with little ones between
@@ -18,18 +18,22 @@ _GENERIC = frozenset(_WEIGHTS) | {stem("share"), stem("percentage")}
 _LITTLE = frozenset(
     {"of", "the", "a", "an", "in", "were", "was", "are", "is", "be", "been", "has", "have", "had", "got"}
 )
-_LITTLE |= {"that", "which", "our", "your", "this", "their", "with"}
+_LITTLE |= {"that", "which", "our", "your", "this", "their", "with", "did", "do", "does", "we", "they"}
 ENOUGH = 0.45  # of a name, to be taken for it
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """One thing some words may mean. `values`: of a dimension; several where they all begin so. `score`: 0 to 1."""
+    """One thing some words may mean. `values`: of a dimension; several where they all begin so. `score`: 0 to 1.
+
+    `hint`: the word is no name of it, but may ask for it.
+    """
 
     kind: Kind
     name: str
     score: float
     values: tuple[str | bool, ...] = ()
+    hint: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +66,10 @@ def _meanings(words: Sequence[Token], lexicon: Lexicon) -> tuple[Meaning, ...]:
     terms = lexicon.by_stem.get(content[0], ())
     whole = tuple(token.stem for token in words)
     found = [meaning for term in terms for meaning in _named(content, whole, term)]
-    if any(token.text not in lexicon.plain_words for token in words):
+    if any(token.text not in lexicon.everyday for token in words):
         found += _beginning(content, terms)
     misspelt = sum(bool(token.read_as) for token in words)
-    return _best(Meaning(m.kind, m.name, m.score * 0.92**misspelt, m.values) for m in found)
+    return _best(replace(one, score=one.score * 0.92**misspelt) for one in found)
 
 
 def _exactly(words: tuple[str, ...], lexicon: Lexicon) -> Iterator[Meaning]:
@@ -96,7 +100,8 @@ def _weight(word: str) -> float:
 
 
 def _meaning(term: Term, score: float) -> Meaning:
-    return Meaning(term.kind, term.name, score, () if term.value is None else (term.value,))
+    values = () if term.value is None else (term.value,)
+    return Meaning(term.kind, term.name, score, values, hint=term.strength == LOOSE)
 
 
 def _beginning(content: tuple[str, ...], terms: Iterable[Term]) -> Iterator[Meaning]:

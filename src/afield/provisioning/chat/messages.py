@@ -177,7 +177,7 @@ class Message(Wire):
         return self
 
     def wire(self) -> Json:
-        """As JSON, with the names of the API; what is not set is left out."""
+        """As JSON, with the names of the API. Fields that are not set are left out, empty cells of rows are not."""
         found: Json = self.model_dump(mode="json", by_alias=True, exclude_none=True)
         return found
 

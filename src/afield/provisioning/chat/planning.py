@@ -70,11 +70,15 @@ def _choices(draft: Draft) -> Iterator[Choice]:
 
 
 def _assemblies(draft: Draft, choice: Choice, scene: Scene) -> Iterator[Assembly]:
-    """`Percentage of late orders by store` is the late rate of each store, or each store's part of the late orders."""
+    """`Percentage of late orders by store` is the late rate of each store, or each store's part of the late orders.
+
+    Who is best at something may have most of it, or the best rate.
+    """
     plain = Assembly(draft, choice, scene)
     ratio = as_ratio(draft, tuple(scene.model.measure(one.name) for one in choice.measures), scene.model)
     alone = not choice.breakdowns and not draft.grain
-    if ratio and (alone or Cue.PERCENT in draft.cues):
+    rated = {Cue.PERCENT, Cue.GOOD, Cue.BAD} & draft.cues
+    if ratio and (alone or rated):
         yield Assembly(draft, choice, scene, ratio)
-    if ratio is None or not alone:
+    if ratio is None or not alone or Cue.SHARE not in draft.cues:
         yield plain

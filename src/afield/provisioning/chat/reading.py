@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from afield.provisioning.chat.cues import Cue
+from afield.provisioning.chat.counts import count, counted
+from afield.provisioning.chat.cues import Cue, vocabulary
 from afield.provisioning.chat.draft import Bound, Condition, Draft, Options, Unknown
-from afield.provisioning.chat.lexicon import LOOSE, Kind, names_of
+from afield.provisioning.chat.lexicon import Kind, names_of
 from afield.provisioning.chat.spans import CLOSE, Cut, Span, apart, close
 from afield.provisioning.chat.time import TimeKind
 from afield.provisioning.chat.words import plain
 from afield.provisioning.datamodel import DataModel
 from afield.provisioning.query import Operator
+from afield.provisioning.semantic.paths import path_to
 
 _MOST = 1000  # of a limit
 _VAGUE = 0.72
@@ -64,6 +66,9 @@ class Reader:
     bounded: Options = ()  # a measure that is only compared with a number
     counted_names: list[tuple[str, int]] = field(default_factory=list)  # numbers before a dimension
     joined: bool = False  # by `and` to the name before
+    more: list[str] = field(default_factory=list)  # words that set things side by side
+    verbs: list[Options] = field(default_factory=list)  # measures that are only hinted at
+    broken: int | None = None  # the place of a `by` that nothing has followed yet
     used: set[int] = field(default_factory=set)
 
     def take(self, place: int) -> None:
@@ -88,12 +93,32 @@ class Reader:
         if draft.descending is not None and draft.limit is None and self.counted_names:
             said, draft.limit = self.counted_names[0]
             draft.unknown = [one for one in draft.unknown if one.text != said]
-        if draft.counted and all(options[0].score <= LOOSE for options in draft.measures):
-            draft.measures.clear()  # `how many customers bought`: the verb counts nothing
+        if self.broken is not None:
+            draft.unknown.append(Unknown(self._said_after(self.broken), Cue.BY))
+        count(draft, self.model)
+        if any(options not in self.verbs for options in draft.measures):
+            draft.measures = [options for options in draft.measures if options not in self.verbs]
+        if self.more:
+            self._more()
         counts = self.subject and len(draft.breakdowns) > 1 and not draft.measures and not draft.ordered_by
         if counts and not draft.bounds and draft.descending is None:
-            draft.counted.append(self.subject)
+            draft.counted.append(counted(self.subject, self.model))
             draft.breakdowns.remove(self.subject)
+
+    def _said_after(self, place: int) -> str:
+        """The words after a `by` that say nothing, or itself."""
+        spans = self.question.spans
+        after = place + 1 if place + 1 < len(spans) and not spans[place + 1].cues else place
+        return self.question.said(spans[after])
+
+    def _more(self) -> None:
+        """`More` sets things side by side that are named: two values, two times, or one time after the other."""
+        draft = self.draft
+        names = [{one.name for one in condition.options} for condition in draft.conditions]
+        if any(one & other for place, one in enumerate(names) for other in names[:place]):
+            draft.cues.add(Cue.COMPARE)
+        elif not (Cue.COMPARE in draft.cues or draft.grain or len(draft.periods) > 1):
+            draft.unknown += [Unknown(one, None) for one in self.more]
 
     # ------------------------------------------------------------------------------------------ cues and numbers
 
@@ -109,6 +134,8 @@ class Reader:
             self._limit(place, span)
         if _OPERATORS.keys() & {*span.cues} and self._compared(place, span):
             return
+        if Cue.MORE in span.cues or (_OPERATORS.keys() & {*span.cues} and "than" in self.question.said(span)):
+            self.more.append(self.question.said(span))
         if Cue.AND in span.cues:
             self.role = self.role or (self.before if self.before is not Cue.PLACE else None)
             self.joined = True
@@ -116,6 +143,7 @@ class Reader:
         role = next((role for role in _ROLES if role in span.cues), None)
         if role and not (role is Cue.PLACE and self.role in _KEPT):
             self.role = role
+            self.broken = place if role in {Cue.BY, Cue.PER} else self.broken
         if Cue.ALSO in span.cues and self._first_word(span) in _BY_ITSELF:
             self.role = Cue.BY
 
@@ -206,6 +234,8 @@ class Reader:
             case TimeKind.PERIOD:
                 self.draft.periods.append(mention)
                 self.draft.against = mention if self.role is Cue.AGAINST else self.draft.against
+                if mention.unit and self.role in {Cue.EACH, Cue.BY, Cue.PER}:
+                    self.draft.grain = mention.unit
             case TimeKind.GRAIN:
                 self.draft.grain = mention.grain
             case TimeKind.GROWTH:
@@ -219,7 +249,7 @@ class Reader:
         self._named()
 
     def _named(self) -> None:
-        self.before, self.role, self.joined = self.role or self.before, None, False
+        self.before, self.role, self.joined, self.broken = self.role or self.before, None, False, None
 
     # ------------------------------------------------------------------------------------------------------ names
 
@@ -258,11 +288,20 @@ class Reader:
         said = self.question.said(span).lower()
         own = {one.name for one in close(span.meanings, Kind.VALUE)}
         beside = {one.name for near in self.question.beside(place) for one in self._at(near, Kind.DIMENSION)}
-        if self._measures(place + 1) or own & beside:
+        follows = place + 1 in self.question.beside(place) and self._measures(place + 1)  # without a comma between
+        if follows or own & beside:
             return True
         measures = [self.model.measure(one.name) for one in close(span.meanings, Kind.MEASURE)]
         names = {name.lower() for one in measures for name in names_of(one)}
+        if self.role is not Cue.NOT and self._is_ranked_alone(span):
+            return False
         return said not in names and said in {str(value).lower() for one in span.meanings for value in one.values}
+
+    def _is_ranked_alone(self, span: Span) -> bool:
+        """`Which items get returned the most?`: there is nothing else that could be ranked."""
+        others = (place for place, one in enumerate(self.question.spans) if one is not span)
+        ranked = any({Cue.TOP, Cue.BOTTOM} & {*one.cues} for one in self.question.spans)
+        return ranked and not any(self._measures(place) for place in others)
 
     def _dimension_or_value(self, place: int, span: Span) -> Kind:
         own = {one.name for one in span.meanings if one.kind is Kind.VALUE}
@@ -272,10 +311,12 @@ class Reader:
             return Kind.VALUE
         if self._carries_value(place, close(span.meanings, Kind.DIMENSION)):
             return Kind.DIMENSION
+        if self.role is Cue.NOT:
+            return Kind.VALUE
         if self.role in _BROKEN_DOWN or self.question.words[span.end - 1].text.endswith("s"):
             return Kind.DIMENSION
         others = {other.meanings[0].name for other in self.question.spans if other is not span and other.meanings}
-        return Kind.VALUE if own & others or self.role in {Cue.PLACE, Cue.NOT} else Kind.DIMENSION
+        return Kind.VALUE if own & others or self.role is Cue.PLACE else Kind.DIMENSION
 
     def _measure(self, place: int, span: Span, options: Options) -> None:
         draft = self.draft
@@ -288,10 +329,18 @@ class Reader:
             draft.unknown.append(Unknown(self.question.said(span), self.role))
         elif draft.measures and self._is_bounded(place):
             self.bounded = options
-        elif draft.measures and not self.joined and (self._is_of_rows() or self._follows_value(place)):
+        elif self._is_sure and not self.joined and (self._is_of_rows() or self._follows_value(place)):
             draft.within.append(options)
         else:
+            draft.together = draft.together or bool(draft.counted and self.joined)
             draft.measures.append(options)
+            if options[0].hint and not self.joined:
+                self.verbs.append(options)
+
+    @property
+    def _is_sure(self) -> bool:
+        """A measure has been named, not only hinted at."""
+        return any(options not in self.verbs for options in self.draft.measures)
 
     def _is_bounded(self, place: int) -> bool:
         """`Where revenue is above 1000`: it is not shown, only compared."""
@@ -315,13 +364,20 @@ class Reader:
             self.subject = options
         draft.nested = draft.nested or bool(self.role is Cue.EACH and draft.limit and draft.breakdowns)
         if self.role is Cue.HOW_MANY:
+            draft.together = draft.together or bool(draft.measures and self.joined)
             draft.counted.append(options)
         elif self.role is Cue.ALL:
             draft.everything.append(options)
+        elif self.role not in _BROKEN_DOWN and options[0].score < _VAGUE and self._says_nothing(span):
+            return
         elif self.role is Cue.NOT or (self.role not in _BROKEN_DOWN and options[0].score < _VAGUE):
             draft.unknown.append(Unknown(self.question.said(span), self.role))
         else:
             draft.breakdowns.append(options)
+
+    def _says_nothing(self, span: Span) -> bool:
+        """`Which features cause the most tickets?`, though there are causes in the data."""
+        return all(one.text in vocabulary().fillers for one in self.question.words[span.start : span.end])
 
     def _carries_value(self, place: int, options: Options) -> bool:
         """`store London`, `loyalty tier is Gold`, `Web channel`."""
@@ -342,12 +398,13 @@ class Reader:
     def _stands_for_rows(self, place: int, options: Options) -> bool:
         """`Gold customers`, `customers with loyalty tier Gold`: they are only there to carry the value."""
         near = [beside for beside in self.question.beside(place) if beside < place]
-        after = self._next_names(place) if self.role is Cue.PLACE else []
-        if any(self._at(beside, Kind.VALUE) for beside in (*near, *after[:1])):
+        object_of = self.role is None and bool(self.draft.measures)  # `did we bill customers in Germany`
+        after = self._next_names(place) if self.role is Cue.PLACE or object_of else []
+        if any(self._at(beside, Kind.VALUE) for beside in (*near, *(() if object_of else after[:1]))):
             return True
-        values = [one for beside in after for one in self._at(beside, Kind.VALUE)]
-        tables = {self.model.dimension(one.name).table for one in values}
-        return any(self.model.dimension(one.name).table in tables for one in options)
+        values = [self.model.dimension(one.name) for beside in after for one in self._at(beside, Kind.VALUE)]
+        tables = [self.model.dimension(one.name).table for one in options]
+        return any(path_to(self.model, table, value) for table in tables for value in values)
 
     def _next_names(self, place: int) -> list[int]:
         """The next two names, if only little words are between: `customers with a yearly contract`."""

@@ -18,7 +18,8 @@ from afield.provisioning.chat.words import Token, corrected, number_of, tokens
 CLOSE = 0.12
 """Two meanings whose scores differ by less are both asked about."""
 _LENGTH = 1.2  # two words together mean more than each by itself
-_TIME, _UNIT, _CUE, _NUMBER, _FILLER, _WEAK, _SURE = 1.05, 0.6, 0.8, 0.7, 0.3, 0.4, 1.3
+_TIME, _UNIT, _CUE, _NUMBER, _FILLER, _WEAK, _VAGUE, _SURE = 1.05, 0.6, 0.8, 0.7, 0.3, 0.4, 0.2, 1.3
+_INTRODUCING = frozenset({Cue.PLACE, Cue.NOT, Cue.AND, Cue.COMPARE, Cue.AGAINST})
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +192,15 @@ def _certainty(match: Match, found: Sequence[Match], text: str, words: tuple[Tok
     said = text[inside[0].start : inside[-1].end].lower()
     if "-" in said and said in {str(value).lower() for value in best.values}:
         return 1.0
-    weak = all(number_of(one) is not None or (one.text,) in cue_phrases() for one in inside)
-    return _WEAK if weak else 1.0
+    if all(number_of(one) is not None or (one.text,) in cue_phrases() for one in inside):
+        return _WEAK
+    by_the_way = said == text[inside[0].start : inside[-1].end] and not _introduced(match.start, words)
+    return _VAGUE if by_the_way and all(one.text in vocabulary().fillers for one in inside) else 1.0
+
+
+def _introduced(place: int, words: tuple[Token, ...]) -> bool:
+    """`For business` names a value, `new business` need not."""
+    return place > 0 and bool(_INTRODUCING & {*cue_phrases().get((words[place - 1].text,), ())})
 
 
 def _continues(match: Match, found: Sequence[Match], words: tuple[Token, ...]) -> bool:

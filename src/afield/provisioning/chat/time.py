@@ -43,6 +43,8 @@ class Mention:
     period: Period | None = None
     grain: Grain | None = None
     yearless: bool = False
+    unit: Grain | None = None  # of `last 6 months`
+    ends: Grain | None = None  # of `between 2024 and 2025`
 
 
 _MONTHS = {
@@ -230,13 +232,20 @@ def _ranges(low: str, today: date) -> Iterator[Mention]:
         if between and second and (lead or not between[0].strip().startswith("and")):
             period = _span(low[first.start : first.end], first, second, today)
             if period:
-                yield Mention(lead.start() if lead else first.start, second.end, TimeKind.PERIOD, period)
+                start = lead.start() if lead else first.start
+                yield Mention(start, second.end, TimeKind.PERIOD, period, ends=_same_grain(first, second))
     for found in _SINCE.finditer(low):
         point = _point_at(low, found.end(), today)
         if point and point.period:
             onwards = _ONWARDS.match(low, point.end)
             end = onwards.end() if onwards else point.end
             yield Mention(found.start(), end, TimeKind.PERIOD, _open(found["how"], point.period, today))
+
+
+def _same_grain(first: Mention, second: Mention) -> Grain | None:
+    assert first.period and second.period
+    grain = periods.grain_of(first.period)
+    return grain if grain is periods.grain_of(second.period) else None
 
 
 def _span(text: str, first: Mention, second: Mention, today: date) -> Period | None:
@@ -295,7 +304,7 @@ _SIMPLE: tuple[tuple[re.Pattern[str], TimeKind], ...] = (
 def _simple(low: str, today: date) -> Iterator[Mention]:
     for found in _LAST.finditer(low):
         period = periods.last_units(today, Grain(found["u"]), max(1, _count(found["n"])))
-        yield Mention(found.start(), found.end(), TimeKind.PERIOD, period)
+        yield Mention(found.start(), found.end(), TimeKind.PERIOD, period, unit=Grain(found["u"]))
     for found in _SO_FAR.finditer(low):
         word = found["a"] or found["b"] or found["c"]
         grain = Grain(word) if word else _TO_DATE[found["s"]]

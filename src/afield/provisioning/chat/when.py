@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 from afield.provisioning.chat import periods
 from afield.provisioning.chat.cues import Cue
@@ -20,6 +20,8 @@ def periods_meant(draft: Draft, today: date, base: Query | None) -> Periods:
     if len(said) >= 2:
         return _two(draft, said[0], said[1])
     own = next((one.period for one in said), None)
+    if own and said[0].ends and _is_change(draft):  # `how did it change between 2024 and 2025?`
+        return periods.unit(own.end - timedelta(days=1), said[0].ends), periods.unit(own.start, said[0].ends)
     if draft.against and own:
         return _against(own, today, base)
     period = own
@@ -32,6 +34,12 @@ def periods_meant(draft: Draft, today: date, base: Query | None) -> Periods:
             shifted if Cue.COMPARE in draft.cues or TimeKind.YEAR_BEFORE not in draft.times else _instead(shifted, base)
         )
     return period, compare
+
+
+def _is_change(draft: Draft) -> bool:
+    """From one period to another, and not from month to month."""
+    stepwise = draft.grain or draft.growth or Cue.OVER_TIME in draft.cues
+    return bool({Cue.GROWTH, Cue.DECLINE} & draft.cues) and not stepwise
 
 
 def _instead(shifted: Periods, base: Query | None) -> Periods:
@@ -96,12 +104,7 @@ def _shifted(draft: Draft, period: Period | None, today: date, base: Query | Non
         return period, periods.year_before(period)
     if TimeKind.BEFORE in draft.times and period:
         return period, periods.before(period)
-    changes = (
-        {Cue.GROWTH, Cue.DECLINE} & draft.cues
-        and not draft.grain
-        and not draft.growth
-        and Cue.OVER_TIME not in draft.cues
-    )
+    changes = _is_change(draft)
     if changes and base and any(one.grain for one in base.breakdowns) and not draft.breakdowns:
         return None  # from month to month, as it was shown before
     if changes and period and period.start > periods.BEGINNING:

@@ -10,7 +10,11 @@ from dataclasses import dataclass, replace
 _TOKEN = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?(?:[km]\b|%)?|[^\W\d_]+(?:'[^\W\d_]+)?\d*|>=|<=|[<>=&+]")
 _NUMBER = re.compile(r"(\d+(?:,\d{3})*(?:\.\d+)?)([km%]?)")
 _SCALE = {"": 1.0, "k": 1e3, "m": 1e6, "%": 0.01}
-_ODD = {"people": "person", "men": "man", "women": "woman", "children": "child", "bought": "buy", "sold": "sell"}
+_ODD = {
+    "people": "person", "men": "man", "women": "woman", "children": "child", "bought": "buy", "sold": "sell",
+    "won": "win", "lost": "los", "paid": "pay", "spent": "spend", "sent": "send",
+}  # fmt: skip
+"""Words whose stems are not their beginnings."""
 _SAME = ("series", "news", "status", "gas", "bus", "used", "need", "speed", "feed", "seed")
 _APOSTROPHES = "\u2019\u2018`"
 _SHORTEST_TYPO, _LONG = 5, 8
