@@ -9,10 +9,11 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.harness import RESULTS, ROOT, Json, deliver
+from benchmarks.tables import measured_on, table, verdict
 
 PAGE = ROOT / "docs" / "performance.md"
 NAMES = {
@@ -37,25 +38,6 @@ MODES = {
     "shared": "every 10 s, others there too",
     "adaptive": "intervals as shipped",
 }
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table: the first column to the left, figures to the right."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
-
-
-def verdict(met: bool) -> str:
-    return "met" if met else "**missed**"
-
-
-def measured_on(result: Json) -> str:
-    """One line about the machine."""
-    machine = result["machine"]
-    return (
-        f"Measured on {machine['cores']} cores ({machine['system']}, {machine['memory_gib']} GiB), "
-        f"Python {machine['python']}, aiohttp {machine['aiohttp']}; load before {machine['load_before']}."
-    )
 
 
 def throughput(result: Json) -> str:
@@ -287,6 +269,28 @@ def leases(result: Json) -> str:
     return "\n\n".join([table(head, rows), " ".join(told), measured_on(result)])
 
 
+def chat(result: Json) -> str:
+    search = result["search"]
+    names = {
+        "held": "**Afield's chat**, held set",
+        "strangers": "the same, strangers' questions",
+        "search": f"nearest golden question ({search['embedder']}), both sets",
+    }
+    rows = [
+        [title, one["questions"], f"{one['share_right']:.1%}", one["wrong"], one["asked"] + one["refused"]]
+        for name, title in names.items()
+        if (one := result[name])
+    ]
+    aims = result["aims"]
+    told = (
+        f"To the last message p50 {result['p50_ms']} ms (aim under 150: {verdict(aims['p50'])}), p95 {result['p95_ms']} ms, "
+        f"{result['rows']:,} rows. Nine in ten of the held set: {verdict(aims['right'])}; none of it wrong: "
+        f"{verdict(aims['none_wrong'])}."
+    )
+    found = table(["", "questions", "right", "wrong", "asked back or refused"], rows)
+    return "\n\n".join([found, told, measured_on(result)])
+
+
 SECTIONS: dict[str, Callable[[Json], str]] = {
     "throughput": throughput,
     "calls": calls,
@@ -296,6 +300,7 @@ SECTIONS: dict[str, Callable[[Json], str]] = {
     "sandbox": sandbox,
     "execute": execute,
     "leases": leases,
+    "chat": chat,
 }
 
 
