@@ -283,8 +283,8 @@ def chat(result: Json) -> str:
     ]
     aims = result["aims"]
     told = (
-        f"To the last message p50 {result['p50_ms']} ms (aim under 150: {verdict(aims['p50'])}), p95 {result['p95_ms']} ms, "
-        f"{result['rows']:,} rows. Nine in ten of the held set: {verdict(aims['right'])}; none of it wrong: "
+        f"To the last message p50 {result['p50_ms']} ms (aim under 150: {verdict(aims['p50'])}), p95 "
+        f"{result['p95_ms']} ms, {result['rows']:,} rows. Nine in ten of the held set: {verdict(aims['right'])}; none of it wrong: "
         f"{verdict(aims['none_wrong'])}."
     )
     found = table(["", "questions", "right", "wrong", "asked back or refused"], rows)
