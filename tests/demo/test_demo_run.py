@@ -42,10 +42,10 @@ def _family(pid: int) -> list[psutil.Process]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(220)
+@pytest.mark.timeout(300)
 async def test_nothing_is_lost_and_nothing_runs_twice(tmp_path: Path) -> None:
     demo = await _demo(tmp_path, "--once", "--json")
-    async with asyncio.timeout(210):
+    async with asyncio.timeout(290):
         out, err = await demo.communicate()
     assert demo.returncode == 0, err.decode()
     result = json.loads(out.decode().splitlines()[-1])

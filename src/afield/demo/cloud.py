@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
 from asyncio.subprocess import Process
 from pathlib import Path
@@ -13,6 +14,9 @@ import orjson
 
 from afield.errors import UnavailableError
 from afield.model.jsontypes import JsonObject, JsonValue
+
+AUTHORITY = "websites-ca.pem"
+"""In the demo's folder: what the websites' certificates are signed by, once the cloud has started."""
 
 _READY_WITHIN = 30.0
 _STOP_WITHIN = 5.0
@@ -29,16 +33,19 @@ class Cloud:
     def __init__(self, folder: Path) -> None:
         self._ready_file = folder / "simulator.json"
         self._log = folder / "simulator.log"
+        self._authority = folder / AUTHORITY
         self._process: Process | None = None
         self._admin = ""
         self.amc: JsonObject = {}
         self.arm: JsonObject = {}
         self.sessions: JsonObject = {}
+        self.websites: JsonObject = {}
 
     async def start(self) -> None:
         """Start it and read where it is. Raises UnavailableError when it does not come up."""
         output = await asyncio.to_thread(self._log.open, "wb")
         arguments = ["-m", "afield_sim", "--ready-file", str(self._ready_file), "--instances", "3", "--vms", "5"]
+        arguments.append("--websites")
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             *arguments,
@@ -58,6 +65,8 @@ class Cloud:
         ready: dict[str, JsonObject] = orjson.loads(await asyncio.to_thread(self._ready_file.read_bytes))
         self._admin = str(ready["admin"]["base_url"]).rstrip("/")
         self.amc, self.arm, self.sessions = ready["amc"], ready["arm"], ready["sessions"]
+        self.websites = ready["websites"]
+        await asyncio.to_thread(shutil.copyfile, str(self.websites["ca_file"]), self._authority)
 
     async def _still_there(self) -> None:
         await asyncio.sleep(0.05)
@@ -139,6 +148,12 @@ class Cloud:
         answer = await self._call("GET", f"/admin/sessions/counts?pool={self.pool['name']}")
         assert isinstance(answer, dict)
         return answer
+
+    def website(self, name: str) -> str:
+        """The address of a company's website, over https."""
+        sites = self.websites["sites"]
+        assert isinstance(sites, list)
+        return next(str(one["https"]) for one in sites if isinstance(one, dict) and one["name"] == name)
 
     async def _call(self, method: str, path: str, body: JsonObject | None = None) -> JsonValue:
         async with aiohttp.ClientSession() as session, session.request(method, self._admin + path, json=body) as answer:

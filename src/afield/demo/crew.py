@@ -12,10 +12,12 @@ from typing import IO
 
 from afield.cli.supervise import Child
 from afield.client import Client
+from afield.demo.cloud import AUTHORITY
 from afield.errors import AfieldError, UnavailableError
 from afield.ledger import embedded
 
 TAKEOVER_AFTER = 3.0
+ROWS = 50_000  # of facts, in each company's demo
 _READY_WITHIN = 45.0
 
 
@@ -48,6 +50,9 @@ class Crew:
             "AFIELD_HOME": str(self.home),
             "AFIELD_PORT": self.url.rpartition(":")[2],
             "AFIELD_TAKEOVER_AFTER": str(TAKEOVER_AFTER),
+            "AFIELD_PROVISION_ROWS": str(ROWS),
+            "AFIELD_PROVISION_ALLOW_LOOPBACK": "true",
+            "AFIELD_PROVISION_CA_FILE": str(self.home.parent / AUTHORITY),
         }
 
     async def start(self) -> None:

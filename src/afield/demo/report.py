@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from afield.model.ids import parse_attempt_key
 from afield.model.jsontypes import JsonObject
+
+_ASLEEP = 25
+"""A web process that takes so many times as long to answer does not stay awake. How little it should be is measured by
+the benchmark `responsive`, on a quiet machine."""
+
+_LEAST_GOLDEN = 0.9
+"""The share of golden questions that has to pass. A job whose important ones did not all pass is not complete."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +54,45 @@ class ContestReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProvisioningReport:
+    """The fourth act. What agents did is counted in the files that they write themselves, not in the ledger."""
+
+    jobs: int
+    jobs_completed: int
+    jobs_failed_as_planned: int  # at the site's certificate, and said so
+    making_when_killed: int  # jobs whose data was being made when the worker was killed
+    agents_repeated_after_kill: int  # had made their artefact before the kill, and began again after it
+    golden_passed: int  # of the completed jobs
+    golden: int
+    questions_answered: int  # in the chat, with figures
+    questions: int
+    healthz_p99_ratio: float  # with the jobs under way, to before, at the same load
+
+    @property
+    def good(self) -> bool:
+        """Whether each job ended as it had to, nothing was done again, and the web process stayed awake."""
+        ended = self.jobs_failed_as_planned == 1 and self.jobs_completed + 1 == self.jobs
+        killed = self.making_when_killed > 0 and self.agents_repeated_after_kill == 0
+        golden = self.golden > 0 and self.golden_passed >= _LEAST_GOLDEN * self.golden
+        answered = golden and self.questions_answered == self.questions > 0
+        return ended and killed and answered and self.healthz_p99_ratio <= _ASLEEP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acts:
+    """All acts but the first."""
+
+    machines: MachinesReport
+    contest: ContestReport
+    provisioning: ProvisioningReport
+
+    @property
+    def good(self) -> bool:
+        """Whether each of them went as it should."""
+        return self.machines.good and self.contest.good and self.provisioning.good
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What happened, as numbers. `duplicated` is counted at the simulator and the adapters, not in the ledger."""
 
@@ -58,23 +104,24 @@ class Report:
     database_kills: int
     adopted: int
     resubmitted: int
-    machines: MachinesReport
-    contest: ContestReport
+    acts: Acts
     seconds: float
 
     @property
     def good(self) -> bool:
         """Whether everything landed, and nothing was lost or ran twice."""
         landed = self.landed == self.submitted and self.lost == 0 and self.duplicated == 0
-        return landed and self.machines.good and self.contest.good
+        return landed and self.acts.good
 
     def to_json(self) -> JsonObject:
         """All numbers on one level."""
         numbers: JsonObject = asdict(self)
-        machines, contest = numbers.pop("machines"), numbers.pop("contest")
-        assert isinstance(machines, dict)
-        assert isinstance(contest, dict)
-        return machines | contest | numbers
+        acts = numbers.pop("acts")
+        assert isinstance(acts, dict)
+        for act in acts.values():
+            assert isinstance(act, dict)
+            numbers |= act
+        return numbers
 
 
 def run_twice(journal: Iterable[JsonObject]) -> int:
@@ -133,13 +180,31 @@ def in_words(report: Report, counts: Counter[str], foreign: int) -> Sequence[str
         "then it was sent again.",
         f"{report.lost} were lost; {report.duplicated} ran more than once, counted at the simulator.",
         f"Executions somebody else started, seen and left alone: {foreign}.",
-        f"Runbooks: {report.machines.sessions} sessions, {report.machines.sessions_completed} completed and "
-        f"{report.machines.rollbacks} undone in reverse; {report.machines.sessions_resumed} went on after the worker's "
-        f"death, {report.machines.steps_run_twice} steps ran twice, counted in the machines' own journals.",
-        f"Contest: {report.contest.runs} runs, {report.contest.runs_lost} lost; {report.contest.wrong_verdicts} "
-        f"programs were judged wrongly; attacks got at something {report.contest.escapes} times.",
-        f"Broken pool: {report.contest.diagnoses_right} of {report.contest.diagnoses} diagnoses named what was broken.",
+        *_acts_in_words(report.acts),
         f"{verdict} It took {report.seconds:.0f} seconds.",
+    )
+
+
+def _acts_in_words(acts: Acts) -> Iterator[str]:
+    machines, contest, demos = acts.machines, acts.contest, acts.provisioning
+    yield (
+        f"Runbooks: {machines.sessions} sessions, {machines.sessions_completed} completed and {machines.rollbacks} "
+        f"undone in reverse; {machines.sessions_resumed} went on after the worker's death, {machines.steps_run_twice} "
+        "steps ran twice, counted in the machines' own journals."
+    )
+    yield (
+        f"Contest: {contest.runs} runs, {contest.runs_lost} lost; {contest.wrong_verdicts} programs were judged "
+        f"wrongly; attacks got at something {contest.escapes} times."
+    )
+    yield f"Broken pool: {contest.diagnoses_right} of {contest.diagnoses} diagnoses named what was broken."
+    yield (
+        f"Demos: {demos.jobs_completed} of {demos.jobs} are complete, {demos.golden_passed} of {demos.golden} golden "
+        f"questions passed; {demos.jobs_failed_as_planned} was refused for its certificate, as planned; "
+        f"{demos.agents_repeated_after_kill} agents began again that had finished before the worker was killed."
+    )
+    yield (
+        f"{demos.questions_answered} of {demos.questions} questions were answered in the chat. With the jobs under "
+        f"way, /healthz took {demos.healthz_p99_ratio:.1f} times as long as before, at the 99th percentile."
     )
 
 

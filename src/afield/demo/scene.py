@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
+from afield.demo.pulse import Pulse, p99
 from afield.model.jsontypes import JsonObject
 from afield.model.states import FINAL
 
@@ -22,6 +23,8 @@ class Scene:
     findings: Counter[str] = field(default_factory=Counter)
     sessions: list[JsonObject] = field(default_factory=list)  # with their steps
     contest: dict[str, list[tuple[str, bool]]] = field(default_factory=dict)  # by user: verdicts, and if they are right
+    jobs: dict[str, JsonObject] = field(default_factory=dict)  # by site: how far they are
+    pulses: tuple[float, Pulse] | None = None  # /healthz: p99 in ms before the jobs, and since
 
     def say(self, text: str) -> None:
         """Add a line to what happened."""
@@ -36,3 +39,12 @@ class Scene:
     def counts(self) -> Counter[str]:
         """Executions by state."""
         return Counter(str(row["state"]) for row in self.rows)
+
+    @property
+    def pulse(self) -> str:
+        """How quickly the web process answers, before there were jobs and since."""
+        if self.pulses is None:
+            return ""
+        before, since = self.pulses
+        now = f"{p99(since.so_far):.1f} ms" if since.so_far else "not timed"
+        return f"/healthz at the 99th percentile: {before:.1f} ms before, {now} since"

@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from afield.demo.agents import agents_of
 from afield.demo.scene import Scene
 from afield.demo.story import EXECUTIONS
 from afield.model.jsontypes import JsonObject
@@ -26,8 +27,31 @@ def picture(scene: Scene) -> RenderableType:
     head.add_row(f"{scene.landed} of {EXECUTIONS} landed", bar)
     counts = "  ".join(f"{number} {state}" for state, number in sorted(scene.counts.items()))
     story = Text("\n".join(scene.lines[-10:]))
-    sides = _contest(scene) if scene.contest else _sessions(scene) if scene.sessions else _both_sides(scene)
-    return Group(head, Text(counts, style="bold"), sides, Panel(story, title="what happens"))
+    return Group(head, Text(counts, style="bold"), _act(scene), Panel(story, title="what happens"))
+
+
+def _act(scene: Scene) -> RenderableType:
+    """What the act that goes on is about."""
+    if scene.jobs:
+        return Group(_jobs(scene), Text(scene.pulse))
+    if scene.contest:
+        return _contest(scene)
+    return _sessions(scene) if scene.sessions else _both_sides(scene)
+
+
+def _jobs(scene: Scene) -> Table:
+    """Every job with a sign for each of its agents."""
+    table = Table("demo for", "state", "agents", "", "now", box=None, pad_edge=False)
+    for site, job in scene.jobs.items():
+        marks = Text.assemble(*(_AGENTS.get(str(agent.get("status")), _FAILED) for agent in agents_of(job)))
+        done = f"{float(str(job.get('overall_progress') or 0)):.0f} %"
+        name, now = str(job.get("company_name") or site), str(job.get("current_phase") or "")
+        table.add_row(name, str(job.get("status")), marks, done, now)
+    return table
+
+
+_FAILED = ("✗", "red")
+_AGENTS = {"completed": ("●", "green"), "running": ("▶", "cyan"), "pending": ("·", "white")}
 
 
 def _sessions(scene: Scene) -> Table:
@@ -53,7 +77,7 @@ _MARKS = {
 
 def _mark(state: str) -> tuple[str, str]:
     """One step as one sign."""
-    return _MARKS.get(state, ("✗", "red"))
+    return _MARKS.get(state, _FAILED)
 
 
 _VERDICTS = {

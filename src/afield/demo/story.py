@@ -13,7 +13,8 @@ from afield.demo.contest import ContestAct
 from afield.demo.crew import Crew
 from afield.demo.machines import MachinesAct
 from afield.demo.patience import insist
-from afield.demo.report import ContestReport, MachinesReport, Report, adopted, duplicated, resubmitted
+from afield.demo.provisioning import ProvisioningAct
+from afield.demo.report import Acts, Report, adopted, duplicated, resubmitted
 from afield.demo.scene import Scene
 from afield.errors import UnavailableError
 from afield.model.jsontypes import JsonObject
@@ -86,7 +87,9 @@ class Story:
             machines = await MachinesAct(self.cloud, self.crew, self.scene).run(client)
             act = ContestAct(self.cloud, self.crew, self.scene)
             contest = await act.run(client)
-            return await self._report(client, len(ids), machines, contest, act.ran)
+            provisioning = await ProvisioningAct(self.cloud, self.crew, self.scene).run(client)
+            acts = Acts(machines=machines, contest=contest, provisioning=provisioning)
+            return await self._report(client, len(ids), act.ran, acts)
 
     async def _start(self) -> None:
         """Cloud and crew, side by side; when one of them does not start, the other one is not waited for."""
@@ -157,9 +160,7 @@ class Story:
         told = ", ".join(f"{number} {kind.replace('_', ' ')}" for kind, number in sorted(self.scene.findings.items()))
         self.scene.say(f"Both sides are compared: {told}.")
 
-    async def _report(
-        self, client: Client, submitted: int, machines: MachinesReport, contest: ContestReport, runs: list[str]
-    ) -> Report:
+    async def _report(self, client: Client, submitted: int, runs: list[str], acts: Acts) -> Report:
         events = await _all_events(client)
         ran = await self.cloud.executions()
         return Report(
@@ -171,8 +172,7 @@ class Story:
             database_kills=self.crew.database_kills,
             adopted=adopted(events),
             resubmitted=resubmitted(events),
-            machines=machines,
-            contest=contest,
+            acts=acts,
             seconds=round(time.monotonic() - self.scene.started, 1),
         )
 
