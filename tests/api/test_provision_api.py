@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from web_provision_world import CONTEXT, PATH, URL, a_person, provisioning_of, started, tell
@@ -14,7 +17,8 @@ from web_world import Json, Web, serving
 
 from afield.api.app import create_app
 from afield.kernel import Kernel
-from afield.provisioning.progress import LineKind
+from afield.provisioning.job_log import Entry, JobLog, Said
+from afield.provisioning.progress import Line, LineKind
 from afield.security.people import Role
 
 AGENTS = [
@@ -39,6 +43,40 @@ async def streamed(web: Web, job_id: str, last: int | None = None) -> tuple[int,
             if "id" in lines:
                 events.append({"id": int(lines["id"]), "event": lines["event"], "data": json.loads(lines["data"])})
         return response.status, events
+
+
+IMPORTS = """
+import asyncio, sys
+from afield.api.app import create_app
+from afield.config import Settings
+
+def heavy():
+    return [name for name in sys.argv[1].split() if name in sys.modules]
+
+async def main():
+    app = create_app(Settings())
+    async with app.router.lifespan_context(app):
+        print(heavy())
+        await app.state.provisioning.conversations()
+        print(heavy())
+
+asyncio.run(main())
+"""
+
+
+async def test_heavy_libraries_wait_for_the_first_question(database_url: str, tmp_path: Path) -> None:
+    own = {
+        "AFIELD_HOME": str(tmp_path),
+        "AFIELD_DATABASE_URL": database_url,
+        "AFIELD_SECRET_KEY": "a passphrase for tests only",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", IMPORTS, "polars duckdb numpy pyarrow trafilatura extruct selectolax pydantic_ai ibis",
+        stdout=asyncio.subprocess.PIPE, env=os.environ | own,
+    )  # fmt: skip
+    before, after = (await process.communicate())[0].decode().splitlines()[-2:]
+    assert before == "[]"
+    assert "ibis" in after
 
 
 async def test_a_job_is_recorded_and_told_of(web: Web) -> None:
@@ -69,11 +107,6 @@ async def test_the_advanced_mode_asks_for_a_context(web: Web) -> None:
     assert (await web.get(f"{PATH}/status/{shown['job_id']}")).json["mode"] == "crazy_frog"
     problem = await web.problem("POST", f"{PATH}/crazy-frog", order | {"use_case_context": "x" * 49 + " "})
     assert (problem["status"], problem["errors"][0]["field"]) == (422, "body.use_case_context")
-
-
-@pytest.mark.parametrize("url", ["ftp://example.com", "https://", "https://a:b@example.com", "no spaces allowed", ""])
-async def test_what_is_no_website_is_refused(web: Web, url: str) -> None:
-    assert (await web.problem("POST", f"{PATH}/start", {"customer_url": url}))["status"] == 422
 
 
 async def test_asking_again_under_a_key_is_asking_once(web: Web) -> None:
@@ -127,6 +160,7 @@ async def test_somebody_elses_job_is_not_there(kernel: Kernel, web: Web) -> None
     asked = {"message": "How many orders?", "dataset_id": dataset}
     assert (await web.problem("POST", "/api/chat", asked, **bob))["status"] == 404
     assert (await web.problem("POST", "/api/chat", asked, **ada))["status"] == 409, "it is not finished"
+    assert (await web.call("POST", "/api/extract-branding", {"customer_url": URL})).status == 401
     assert (await web.get(f"{PATH}/history", **bob)).json["total"] == 0
     assert (await web.get(f"{PATH}/history", **root)).json["total"] == 1
     assert (await web.get(f"{PATH}/status/{job_id}", **root)).status == 200
@@ -147,32 +181,52 @@ async def test_the_stream_is_replayed_and_ends_with_the_job(web: Web) -> None:
     assert [event["id"] for event in (await streamed(web, job_id))[1]] == [1, 2, 3, 4]
     assert [event["id"] for event in (await streamed(web, job_id, 2))[1]] == [3, 4]
     assert await streamed(web, job_id, 4) == (204, [])
-    await tell(web, job_id, LineKind.LOG, LineKind.DONE)  # somebody had it tried again
-    assert [event["id"] for event in (await streamed(web, job_id, 4))[1]] == [5, 6]
+    await tell(web, job_id, LineKind.LOG)  # somebody had it tried again
+    beyond = await _following(provisioning_of(web.app).jobs.log, job_id, 99)  # a number that was never given
+    following = asyncio.create_task(streamed(web, job_id, 4))
+    await tell(web, job_id, LineKind.DONE)
+    assert [event["id"] for event in (await following)[1]] == [5, 6]
+    async with asyncio.timeout(20):
+        assert await beyond is None
+
+    await _what_is_said_twice_is_in_the_log_once(web)
 
 
-async def test_what_is_said_twice_is_in_the_log_once(web: Web) -> None:
+async def _following(log: JobLog, job_id: str, after: int) -> asyncio.Task[Entry | None]:
+    """What comes after this number; it has seen that the job is not over."""
+    looked, over = asyncio.Event(), log.over
+
+    async def seen(job: UUID, number: int) -> bool:
+        found = await over(job, number)
+        looked.set()
+        return found
+
+    log.over = seen  # type: ignore[method-assign]
+    told = asyncio.ensure_future(anext(log.follow(UUID(job_id), after), None))
+    await looked.wait()
+    return told
+
+
+async def _what_is_said_twice_is_in_the_log_once(web: Web) -> None:
     job_id = (await started(web))["job_id"]
     log = provisioning_of(web.app).jobs.log
     said = await tell(web, job_id, *[LineKind.LOG] * 5)
     assert [entry.number for entry in said] == [1, 2, 3, 4, 5]
-    from uuid import UUID
-
-    from afield.provisioning.job_log import Said
-    from afield.provisioning.progress import Line
-
     again = [Said(origin=f"test:{n}", line=Line(at=said[0].at, kind=LineKind.LOG)) for n in range(3, 8)]
     told = await asyncio.gather(*(log.tell(UUID(job_id), again) for _ in range(4)))
     assert sorted(entry.number for entries in told for entry in entries) == [6, 7, 8]
 
 
 async def test_problems(web: Web) -> None:
+    for url in ("ftp://example.com", "https://", "https://a:b@example.com", "no spaces allowed", ""):
+        assert (await web.problem("POST", f"{PATH}/start", {"customer_url": url}))["status"] == 422
     for path in (f"{PATH}/status/{uuid4()}", f"{PATH}/download-yaml/{uuid4()}"):
         assert (await web.problem("GET", path))["code"] == "not_found"
     assert (await web.problem("GET", f"{PATH}/status/none"))["status"] == 422
     job_id = (await started(web))["job_id"]
     assert (await web.problem("GET", f"{PATH}/download-yaml/{job_id}"))["status"] == 404
     assert (await web.problem("POST", f"{PATH}/retry/{job_id}"))["status"] == 409
+    assert (await web.problem("GET", f"{PATH}/stream/{job_id}", headers={"last-event-id": "x"}))["status"] == 422
     assert (await web.problem("POST", "/api/chat", {"message": "How many?"}))["status"] == 422
     unknown = {"message": "How many?", "conversation_id": str(uuid4())}
     assert (await web.problem("POST", "/api/chat", unknown))["status"] == 404

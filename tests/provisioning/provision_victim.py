@@ -6,9 +6,10 @@ import asyncio
 import sys
 from pathlib import Path
 
-from provision_world import settings_for, working
+from blockbuster import blockbuster_ctx
 
 from afield.kernel import open_kernel
+from provision_world import settings_for, working
 
 
 async def main() -> None:
@@ -17,4 +18,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    with blockbuster_ctx("afield"):
+        asyncio.run(main())

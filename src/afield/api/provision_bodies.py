@@ -179,7 +179,7 @@ class StatusBody(Shown):
             recent_logs=[LogBody.of(entry) for entry in recent],
             errors=list(view.errors),
             customer_url=job.brief.customer_url,
-            dataset_full_name=_once(view, AgentName.INFRASTRUCTURE, job.dataset_name),
+            dataset_full_name=_once(view, AgentName.INFRASTRUCTURE, view.dataset),
             capi_agent_id=_once(view, AgentName.INSTRUCTIONS, job.agent_id),
             created_at=job.created_at,
             updated_at=max(job.updated_at, *(entry.at for entry in recent)) if recent else job.updated_at,
@@ -191,8 +191,7 @@ class StatusBody(Shown):
 def _once(view: JobView, agent: AgentName, name: str) -> str | None:
     """The name of something that is there: its agent has made it, and it has not been deleted."""
     made = any(one.name is agent and one.status is Status.COMPLETED for one in view.agents)
-    full = f"{view.job.project_id}.{name}" if view.job.project_id and agent is AgentName.INFRASTRUCTURE else name
-    return full if made and view.job.cleaned_at is None else None
+    return name if made and view.job.cleaned_at is None else None
 
 
 class JobBody(Shown):

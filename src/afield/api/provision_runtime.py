@@ -16,6 +16,7 @@ from afield.api.provision_stream import Streams
 from afield.errors import UnavailableError
 from afield.kernel import Kernel
 from afield.provisioning.branding_process import Brander
+from afield.provisioning.cloud_log import print_entry
 from afield.provisioning.jobs import Jobs
 from afield.provisioning.settings import ProvisionSettings
 
@@ -45,7 +46,9 @@ class Provisioning:
     def _opened(self) -> Conversations:
         try:
             from afield.provisioning.conversations import Conversations  # noqa: PLC0415 - its libraries take a second
-        except ImportError as error:
+        except ModuleNotFoundError as error:
+            if str(error.name).startswith("afield"):
+                raise
             hint = "pip install 'afield[provisioning]'"
             raise UnavailableError(f"The chat needs {error.name}, which is not installed.", hint=hint) from error
         return Conversations(self.kernel, self.jobs, self.settings)
@@ -61,7 +64,7 @@ class Provisioning:
 async def running_provisioning(app: FastAPI, kernel: Kernel, tenant_id: UUID) -> AsyncIterator[None]:
     """While inside, the application's routes can provision."""
     settings = ProvisionSettings()
-    provisioning = Provisioning(kernel, settings, Jobs(kernel, tenant_id, settings))
+    provisioning = Provisioning(kernel, settings, Jobs(kernel, tenant_id, settings, told=print_entry))
     app.state.provisioning = provisioning
     try:
         yield

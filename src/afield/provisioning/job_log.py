@@ -96,7 +96,8 @@ class JobLog:
                 while found := await self.after(job_id, after):
                     for entry in found:
                         yield entry
-                    after, ended = found[-1].number, found[-1].kind is LineKind.DONE
+                    after = found[-1].number
+                ended = await self.over(job_id, after)
 
 
 def _entry(row: Row) -> Entry:

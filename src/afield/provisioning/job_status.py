@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from afield.model.session import STEP_FAILED, Step, StepState
+from afield.engine.steps import renewable
+from afield.model.session import STEP_FAILED, Session, Step, StepState
 from afield.provisioning.agents.names import AgentName
-from afield.provisioning.job_log import Entry
-from afield.provisioning.pipeline import overall
-from afield.provisioning.progress import LineKind
-from afield.provisioning.store import Job, Status
+from afield.provisioning.job_log import Entry, Said
+from afield.provisioning.pipeline import order_of, overall
+from afield.provisioning.progress import Line, LineKind, Severity
+from afield.provisioning.store import ENDED, Job, Status
 
 _T = StepState
 _STATES: Mapping[StepState, Status] = {
@@ -51,6 +52,7 @@ class JobView:
     agents: tuple[AgentView, ...]
     current_phase: str
     percent: float
+    dataset: str  # its full name: with the project, where it is in one
 
     @property
     def errors(self) -> tuple[str, ...]:
@@ -60,20 +62,45 @@ class JobView:
 
 def view(job: Job, steps: Sequence[Step], told: Sequence[Entry], now: datetime) -> JobView:
     """The job as it is. `told`: the last lines of each agent."""
-    agents = tuple(_agent(step, told, now) for step in steps)
+    over = job.status in ENDED
+    agents = tuple(_agent(step, status_of(step, over=over), told, now) for step in steps)
     percent = 100.0 if job.status is Status.COMPLETED else overall(agent.percent for agent in agents)
-    return JobView(job=job, agents=agents, current_phase=_phase(job, agents), percent=percent)
+    return JobView(job=job, agents=agents, current_phase=_phase(job, agents), percent=percent, dataset=_dataset(steps))
 
 
-def status_of(step: Step) -> Status:
-    """An agent runs once its process was started; before, its turn has not come."""
-    if step.state is _T.RUNNING and step.remote_id is None:
-        return Status.PENDING
-    return _STATES[step.state]
+def status_of(step: Step, *, over: bool) -> Status:
+    """An agent runs once its process was started; before, its turn has not come. `over`: whether the job is."""
+    waits = step.state is _T.RUNNING and step.remote_id is None
+    return Status.PENDING if waits or begins_again(step, over=over) else _STATES[step.state]
 
 
-def _agent(step: Step, told: Sequence[Entry], now: datetime) -> AgentView:
-    name, status = AgentName(step.name), status_of(step)
+def begins_again(step: Step, *, over: bool) -> bool:
+    """Whether what became of its last attempt is not its end: another follows by itself."""
+    return not over and (step.state is _T.UNKNOWN or renewable(step))
+
+
+def last_word(session: Session, steps: Sequence[Step], status: Status) -> Said:
+    """What is said at the end of a job. Of one end it is always the same, whoever says it."""
+    assert session.finished_at is not None, "it is over"
+    failed = [step.name for step in steps if status_of(step, over=True) is Status.FAILED]
+    where = f": {', '.join(failed)}" if failed else ""
+    line = Line(
+        at=session.finished_at,
+        kind=LineKind.DONE,
+        severity=Severity.ERROR if status is Status.FAILED else Severity.NOTICE,
+        message=f"The job {status}{where}" if status is not Status.CANCELLED else "The job was cancelled",
+        data={"status": status.value, "failed": list(failed)},
+    )
+    return Said(origin=f"done:{session.finished_at.isoformat()}", line=line)
+
+
+def _dataset(steps: Sequence[Step]) -> str:
+    order = order_of(steps[0])
+    return f"{order.project_id}.{order.dataset_name}" if order.warehouse == "bigquery" else order.dataset_name
+
+
+def _agent(step: Step, status: Status, told: Sequence[Entry], now: datetime) -> AgentView:
+    name = AgentName(step.name)
     mine = [entry for entry in told if entry.agent == name]
     began = max((e for e in mine if e.kind is LineKind.STAGE and _says(e, Status.RUNNING)), key=_number, default=None)
     fresh = [entry for entry in mine if began is None or entry.number >= began.number]
@@ -87,7 +114,7 @@ def _agent(step: Step, told: Sequence[Entry], now: datetime) -> AgentView:
         started_at=started,
         ended_at=ended if started else None,
         elapsed_s=max(0.0, round((until - started).total_seconds(), 3)) if started and until else None,
-        error=_why(step, mine) if step.state in STEP_FAILED | {_T.UNKNOWN} else None,
+        error=_why(step, mine) if step.state in STEP_FAILED | {_T.UNKNOWN} and status is not Status.PENDING else None,
         attempt=step.attempt,
     )
 

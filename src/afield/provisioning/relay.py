@@ -11,6 +11,7 @@ import asyncio
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -30,7 +31,7 @@ from afield.provisioning.bell import Bell
 from afield.provisioning.clean_up import Cleaner
 from afield.provisioning.cloud_log import print_entry
 from afield.provisioning.job_log import JobLog, Said
-from afield.provisioning.job_status import status_of
+from afield.provisioning.job_status import begins_again, last_word, status_of
 from afield.provisioning.progress import Line, LineKind, Severity, read_lines
 from afield.provisioning.settings import hand_down
 from afield.provisioning.store import ENDED, Job, JobStore, Status
@@ -171,26 +172,30 @@ class Relay:
 
 def _in_order(session: Session, steps: Sequence[Step], spoken: Sequence[Said], job: Job) -> Iterator[Said]:
     """The lines of each agent, then its end; at last the job's."""
+    over = session.state in SESSION_FINAL and session.finished_at is not None and job.status in ENDED
     for step in steps:
         yield from (said for said in spoken if said.line.agent == step.name)
         if step.state in _ENDED_STEPS and step.attempt > 0 and step.finished_at is not None:
-            yield from _end_of(step)
-    if session.state in SESSION_FINAL and session.finished_at is not None and job.status in ENDED:
-        yield _done(session, steps, job)
+            yield from _end_of(step, step.finished_at, over=over)
+    if over:
+        yield last_word(session, steps, job.status)
 
 
-def _end_of(step: Step) -> Iterator[Said]:
-    assert step.finished_at is not None
-    status, where = status_of(step), f"{step.number}:{step.attempt}:{step.state}"
-    why = step.reason.text if step.reason else ""
-    if status is Status.FAILED and (step.reason is None or step.reason.code != "exit_code"):
-        line = Line(
-            at=step.finished_at, kind=LineKind.ERROR, severity=Severity.ERROR, agent=step.name,
-            message=why or f"It ended as {step.state}.",
-        )  # fmt: skip
-        yield Said(origin=f"why:{where}", line=line)
+def _end_of(step: Step, at: datetime, *, over: bool) -> Iterator[Said]:
+    """Why it was ended from outside; and how it ended, unless it begins again."""
+    status, again = status_of(step, over=over), begins_again(step, over=over)
+    where = f"{step.number}:{step.attempt}:{step.state}"
+    if (status is Status.FAILED or again) and (step.reason is None or step.reason.code != "exit_code"):
+        why = (step.reason.text if step.reason else "") or f"It ended as {step.state}."
+        kind, severity = (LineKind.LOG, Severity.WARNING) if again else (LineKind.ERROR, Severity.ERROR)
+        message = f"{why} It begins again." if again else why
+        yield Said(
+            origin=f"why:{where}", line=Line(at=at, kind=kind, severity=severity, agent=step.name, message=message)
+        )
+    if again:
+        return
     line = Line(
-        at=step.finished_at,
+        at=at,
         kind=LineKind.STAGE,
         severity=Severity.NOTICE if status is Status.COMPLETED else Severity.WARNING,
         agent=step.name,
@@ -198,17 +203,3 @@ def _end_of(step: Step) -> Iterator[Said]:
         data={"status": status.value, "attempt": step.attempt},
     )
     yield Said(origin=f"end:{where}", line=line)
-
-
-def _done(session: Session, steps: Sequence[Step], job: Job) -> Said:
-    assert session.finished_at is not None
-    failed = [step.name for step in steps if status_of(step) is Status.FAILED]
-    where = f": {', '.join(failed)}" if failed else ""
-    line = Line(
-        at=session.finished_at,
-        kind=LineKind.DONE,
-        severity=Severity.ERROR if job.status is Status.FAILED else Severity.NOTICE,
-        message=f"The job {job.status}{where}" if job.status is not Status.CANCELLED else "The job was cancelled",
-        data={"status": job.status.value, "failed": list(failed)},
-    )
-    return Said(origin=f"done:{session.finished_at.isoformat()}", line=line)
