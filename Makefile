@@ -49,7 +49,7 @@ clients: setup ## other people's clients, for the tests that need them
 
 bench: setup .venv-bench/.stamp ## all benchmarks, beside their peers: make bench ARGS=--small
 	@scripts/system_packages.sh redis-server || true
-	@set -e; for name in throughput calls crash runbook detect sandbox execute leases chat; do echo "== $$name"; \
+	@set -e; for name in throughput calls crash runbook detect sandbox execute leases provision responsive chat; do echo "== $$name"; \
 	  $(BIN)/python -m benchmarks.$$name --json $(if $(findstring --small,$(ARGS)),,--save) $(ARGS); done
 	@$(if $(findstring --small,$(ARGS)),true,$(BIN)/python -m benchmarks.report)
 

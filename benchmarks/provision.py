@@ -33,6 +33,7 @@ from afield.provisioning.store import Status
 from afield.security.people import Principal, Role
 from afield.telemetry.logs import set_up_logs
 from benchmarks.chat_questions import model_of
+from benchmarks.demos import KEY, Accounts, afield, settings_of, sites_of, websites
 from benchmarks.harness import (
     PEER_PYTHON,
     ROOT,
@@ -47,7 +48,6 @@ from benchmarks.harness import (
     server,
     workspace,
 )
-from benchmarks.provision_world import KEY, Accounts, afield, settings_of, sites_of, websites
 
 MOST_SECONDS = {100_000: 30.0, 1_000_000: 60.0}
 """The aims: of the median with a hundred thousand rows, of every job with a million."""

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.harness import RESULTS, ROOT, Json, deliver
+from benchmarks.provision_report import provision, responsive
 from benchmarks.tables import measured_on, table, verdict
 
 PAGE = ROOT / "docs" / "performance.md"
@@ -284,8 +285,8 @@ def chat(result: Json) -> str:
     aims = result["aims"]
     told = (
         f"To the last message p50 {result['p50_ms']} ms (aim under 150: {verdict(aims['p50'])}), p95 "
-        f"{result['p95_ms']} ms, {result['rows']:,} rows. Nine in ten of the held set: {verdict(aims['right'])}; none of it wrong: "
-        f"{verdict(aims['none_wrong'])}."
+        f"{result['p95_ms']} ms, {result['rows']:,} rows. Nine in ten of the held set: {verdict(aims['right'])}; "
+        f"none of it wrong: {verdict(aims['none_wrong'])}."
     )
     found = table(["", "questions", "right", "wrong", "asked back or refused"], rows)
     return "\n\n".join([found, told, measured_on(result)])
@@ -300,6 +301,8 @@ SECTIONS: dict[str, Callable[[Json], str]] = {
     "sandbox": sandbox,
     "execute": execute,
     "leases": leases,
+    "provision": provision,
+    "responsive": responsive,
     "chat": chat,
 }
 

@@ -23,8 +23,8 @@ from afield.config import LogFormat
 from afield.demo.pulse import Pulse, p99
 from afield.ledger import embedded
 from afield.telemetry.logs import set_up_logs
+from benchmarks.demos import afield, settings_of, sites_of, websites
 from benchmarks.harness import Json, Server, arguments, deliver, free_port, machine, migrated, say, server, workspace
-from benchmarks.provision_world import afield, settings_of, sites_of, websites
 
 MOST_RATIO = 2.0
 EVERY_S = {"healthz": 0.02, "status": 0.1}

@@ -16,7 +16,7 @@ from uuid import UUID
 
 import structlog
 
-from afield.connectors.base import Intent, NotSent, Ran, Submission, Unknown
+from afield.connectors.base import Intent, Limits, NotSent, Ran, Submission, Unknown
 from afield.connectors.registry import AnyConnector, check_spec
 from afield.connectors.talk import Talk
 from afield.doors import Doors
@@ -90,6 +90,12 @@ class Inline:
             call.give_up()
             raise
 
+    def start(
+        self, order: Order, *, tenant_id: UUID = DEFAULT_TENANT, talk: Talk | None = None
+    ) -> asyncio.Task[Execution]:
+        """The same as a task of its own, which is finished even if nobody waits for it. Not to be cancelled."""
+        return self._track(self._run(_Call(), order, tenant_id, talk))
+
     def _track(self, work: Coroutine[object, object, Result]) -> asyncio.Task[Result]:
         """Work that is finished even if nobody waits for it; `close` does."""
         task = asyncio.create_task(work)
@@ -101,6 +107,7 @@ class Inline:
         check_labels(order)
         target = await self.doors.target(order.target, tenant_id)
         new = _new(order, target, tenant_id)
+        limits = limits_of(target)
         async with self.doors.through(target) as connector:
             reach(FaultPoint.BEFORE_INTENT)
             created = await self._kernel.ledger.begin(new, self._intent(new), HOLD_S)
@@ -111,10 +118,10 @@ class Inline:
             intent = Intent(
                 execution_id=row.id, attempt=1, key=attempt_key(row.id, 1), spec=row.spec, sent_after=row.state_at
             )
-            answer = await self._answer(call, connector, target, intent, talk)
+            answer = await self._answer(call, self._send(connector, target, intent, limits, talk), intent)
         if isinstance(answer, Ran):
             self._track(self._release(target, intent))
-        return await self._record(target, row, intent, answer)
+        return await self._record(target, row, intent, answer, limits)
 
     def _intent(self, new: NewExecution) -> Move:
         at = self._kernel.clock.now()
@@ -127,22 +134,22 @@ class Inline:
             deadline_at=None if new.timeout_s is None else at + timedelta(seconds=new.timeout_s),
         )
 
-    async def _answer(
-        self, call: _Call, connector: AnyConnector, target: Target, intent: Intent, talk: Talk | None
-    ) -> Answer:
+    async def _answer(self, call: _Call, sending: Coroutine[object, object, Answer], intent: Intent) -> Answer:
         self._calls[intent.execution_id] = call
         if self._holder is None or self._holder.done():
             self._holder = asyncio.create_task(self._hold(), name="inline hold")
         try:
-            answer = await call.answer(self._send(connector, target, intent, talk))
+            answer = await call.answer(sending)
         finally:
             del self._calls[intent.execution_id]
         reach(FaultPoint.AFTER_REPLY)
         return answer
 
-    async def _send(self, connector: AnyConnector, target: Target, intent: Intent, talk: Talk | None) -> Answer:
+    async def _send(
+        self, connector: AnyConnector, target: Target, intent: Intent, limits: Limits, talk: Talk | None
+    ) -> Answer:
         """One call. An intent that waited too long is not sent: see `plan.send_window`."""
-        if self._kernel.clock.now() - intent.sent_after > send_window(limits_of(target)):
+        if self._kernel.clock.now() - intent.sent_after > send_window(limits):
             return NotSent(Reason("held_back", "It was not sent in time."), timedelta(0))
         sink = self._kernel.artifacts.sink(f"{target.id}/{intent.execution_id}")
         try:
@@ -153,9 +160,11 @@ class Inline:
             log.exception("connector.run_failed", execution_id=str(intent.execution_id), target=target.name)
             return Unknown(Reason("connector_error", f"{type(error).__name__}: {error}"))
 
-    async def _record(self, target: Target, row: Execution, intent: Intent, answer: Answer) -> Execution:
+    async def _record(
+        self, target: Target, row: Execution, intent: Intent, answer: Answer, limits: Limits
+    ) -> Execution:
         """Write down what came of it. When it goes on without us, or somebody else has moved it, the driver is told."""
-        now, limits = self._kernel.clock.now(), limits_of(target)
+        now = self._kernel.clock.now()
         if isinstance(answer, Ran):
             moves = ran(row, intent, answer, now, limits)
         else:

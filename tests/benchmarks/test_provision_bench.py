@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.demos import Accounts
 from benchmarks.harness import machine
 from benchmarks.provision import Ended, level
 from benchmarks.provision_report import provision
-from benchmarks.provision_world import Accounts
 
 from afield.provisioning.agents.names import AgentName
 

@@ -219,6 +219,14 @@ async def test_one_run_at_a_time_in_each_session(processes: Processes) -> None:
     assert most <= 4
 
 
+async def test_who_began_to_wait_before_all_places_were_here_may_clear_one_of_them(processes: Processes) -> None:
+    desk = await processes.desk(1, replace(TIMES, idle=60.0))
+    homes = [own_home(DEFAULT_TENANT, user) for user in ("ann", "bob", "cy")]
+    names = await asyncio.gather(*(use(desk, home.session, home) for home in homes))
+    assert len(set(names)) == 3
+    assert set(processes.stopped) == {*names} - {names[-1]}
+
+
 async def test_200_users_on_10_sessions_are_served_evenly(processes: Processes) -> None:
     desk = await processes.desk(10, bounds=Bounds(most_waiting=5000))
     served: Counter[str] = Counter()

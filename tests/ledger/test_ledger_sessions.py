@@ -334,9 +334,8 @@ async def test_a_session_hears_of_its_executions(
     ledger: PostgresLedger, sessions: Sessions, postgres_world: World
 ) -> None:
     session = await made(sessions)
-    heard: asyncio.Queue[int] = asyncio.Queue()
-    listening = asyncio.Event()
-    with ledger.listener.following(listening), ledger.listener.sessions(heard.put_nowait):
-        await listening.wait() if not ledger.listener._heard else None
+    heard: asyncio.Queue[int | None] = asyncio.Queue()
+    with ledger.listener.sessions(heard.put_nowait):
+        assert await heard.get() is None, "it listens from now on"
         await ended(postgres_world, uuid7(), session)
         assert await heard.get() == session.id

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from afield.ledger import events as ledger_events
 from afield.ledger import listen, memory, reread
 from afield.ledger.base import EventFilter
+from afield.ledger.database import Connection
 from afield.ledger.listen import Listener
 from afield.ledger.postgres import PostgresLedger
 from afield.model.execution import Event
@@ -87,6 +88,33 @@ async def test_a_listener_goes_on_after_an_error_nobody_expected(
         await wake.wait()
         await listener.close()
     assert [line["event"] for line in logs] == ["listener_failed"]
+
+
+async def test_it_listens_only_while_somebody_wants_to_hear(
+    postgres_world: World, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect, made = listen.connect, []
+
+    async def remembered(url: str) -> Connection:
+        made.append(await connect(url))
+        return made[-1]
+
+    monkeypatch.setattr(listen, "connect", remembered)
+    wake, listener = asyncio.Event(), Listener(database_url)
+    listener.start()
+    for _ in range(2):
+        with listener.following(wake):
+            await wake.wait()  # it listens, and says so
+            wake.clear()
+            await postgres_world.execution()
+            await wake.wait()
+        wake.clear()
+        await postgres_world.execution()
+        while await (await made[0].execute("select pg_listening_channels()")).fetchall():
+            pass  # until it has heard what nobody wants to hear
+        assert not wake.is_set()
+    await listener.close()
+    assert len(made) == 1
 
 
 async def test_news_come_when_woken_or_in_time() -> None:

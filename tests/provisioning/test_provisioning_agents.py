@@ -15,9 +15,8 @@ import pytest
 from afield.connectors.runner.spec import MARK
 from afield.provisioning.agents.data_making import MadeData
 from afield.provisioning.agents.instructing import Prepared
-from afield.provisioning.agents.loading import Placed
 from afield.provisioning.agents.names import AgentName
-from afield.provisioning.agents.places import data_agents_at, warehouse_at
+from afield.provisioning.agents.places import Placed, data_agents_at, warehouse_at
 from afield.provisioning.agents.recount import Recount, difference
 from afield.provisioning.agents.recount_files import Files
 from afield.provisioning.agents.report import Badge, Report

@@ -17,9 +17,8 @@ from wired_world import PROJECT, Clouds, running_clouds
 from afield.errors import NotFoundError
 from afield.kernel import open_kernel
 from afield.provisioning.agents.instructing import Prepared
-from afield.provisioning.agents.loading import Placed
 from afield.provisioning.agents.names import AgentName
-from afield.provisioning.agents.places import Place, data_agents_at
+from afield.provisioning.agents.places import Place, Placed, data_agents_at
 from afield.provisioning.agents.report import Report
 from afield.provisioning.analytics.endpoint import Endpoint
 from afield.provisioning.analytics.google import GoogleDataAgents

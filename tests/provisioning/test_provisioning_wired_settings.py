@@ -20,6 +20,8 @@ from afield.provisioning.llm.usage import Usage
 from afield.provisioning.settings import ProvisionSettings, hand_down, handed_down
 from afield.provisioning.warehouse.bigquery_credentials import credentials_of
 
+ACCOUNT = "@".join(("demos", "acme-demos.iam.gserviceaccount.com"))
+
 
 def a_key(folder: Path) -> Path:
     """A service account's key, as Google hands it out; of nobody."""
@@ -28,7 +30,7 @@ def a_key(folder: Path) -> Path:
     )
     about = {
         "type": "service_account", "project_id": "acme-demos", "private_key_id": "1", "private_key": private.decode(),
-        "client_email": "demos@acme-demos.iam.gserviceaccount.com", "client_id": "1",
+        "client_email": ACCOUNT, "client_id": "1",
         "token_uri": "https://oauth2.googleapis.com/token",
     }  # fmt: skip
     path = folder / "key.json"
@@ -44,7 +46,7 @@ def test_a_named_file_is_the_credential_of_both_and_says_nothing_when_it_is_none
     assert isinstance(agents, GoogleDataAgents)
     warehouse = open_warehouse(tmp_path, place, settings)
     found = warehouse._connected()._credentials  # type: ignore[attr-defined]
-    assert found.service_account_email == "demos@acme-demos.iam.gserviceaccount.com"
+    assert found.service_account_email == ACCOUNT
     transport = agents._clients.agents.transport
     assert transport._credentials.service_account_email == found.service_account_email
     asyncio.run(agents.close())

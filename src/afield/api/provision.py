@@ -33,6 +33,7 @@ from afield.provisioning.agents.names import AgentName
 from afield.provisioning.assets import OUTPUT, Shelf
 from afield.provisioning.cloud_log import trace_of
 from afield.provisioning.jobs import NewOrder
+from afield.provisioning.llm.account import Account
 from afield.provisioning.store import Job, Status
 from afield.security.people import Principal
 
@@ -177,7 +178,8 @@ async def list_assets(job_id: JobId, provisioning: ProvisioningDep, principal: P
 
 @router.get("/metadata/{job_id}", response_model=MetadataBody)
 async def show_metadata(job_id: JobId, provisioning: ProvisioningDep, principal: PrincipalDep) -> Response:
-    """What the agents handed on: the company with its sources, the story, the data model, the report."""
+    """What the agents handed on: the company with its sources, the story, the data model, the report; and what was
+    asked of a language model for it."""
     job = await provisioning.jobs.get(job_id, principal)
     content = await provisioning.jobs.read(job, lambda shelf: _metadata(job, shelf))
     return Response(content, media_type="application/json")
@@ -203,6 +205,7 @@ def _metadata(job: Job, shelf: Shelf) -> bytes:
             shown[name] = orjson.Fragment((shelf.latest(agent) / OUTPUT).read_bytes())
         except (NotFoundError, FileNotFoundError):
             shown[name] = None
+    shown["usage"] = Account(shelf.folder).summary()
     return orjson.dumps(shown)
 
 

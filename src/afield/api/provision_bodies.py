@@ -280,3 +280,4 @@ class MetadataBody(Shown):
     dataset: Json | None
     data_agent: Json | None
     report: Json | None
+    usage: Json

@@ -101,9 +101,9 @@ class FairQueue:
         self._count(user, 1)
         return ticket
 
-    def again(self, ticket: Ticket) -> None:
+    def again(self, ticket: Ticket, *, may_move: bool = False) -> None:
         """A ticket whose place came to nothing waits again, before all others."""
-        ticket.may_move = False
+        ticket.may_move = may_move
         lanes = self._users.pop(ticket.user, {})
         lanes.setdefault(ticket.home, deque()).appendleft(ticket)
         self._users = {ticket.user: lanes, **self._users}

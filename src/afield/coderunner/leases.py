@@ -122,7 +122,7 @@ class LeaseDesk:
             except BaseException:
                 self._start(self._mend(grant.slot))
                 raise
-            self._queue.again(ticket)
+            self._queue.again(ticket, may_move=self._slots.all_held)
         self._queue.withdraw(ticket)
         raise SessionNotStoppedError("No place could be kept long enough to use it.", hint="Try again.")
 
@@ -177,10 +177,15 @@ class LeaseDesk:
             self._used.add(grant.slot)
             self._idle_since.pop(grant.slot, None)
             future.set_result(grant)
-        if self._queue.waiting and not self._closed:
+        if self._lacks_places:
             self._changed.set()
             if self._searching is None or self._searching.done():
                 self._searching = asyncio.create_task(self._search())
+
+    @property
+    def _lacks_places(self) -> bool:
+        """Whether somebody waits, and there may be places elsewhere."""
+        return bool(self._queue.waiting) and not self._slots.all_held and not self._closed
 
     # ------------------------------------------------------------------ giving back
 
@@ -244,9 +249,9 @@ class LeaseDesk:
     # ------------------------------------------------------------------ places, from the ledger
 
     async def _search(self) -> None:
-        """Ask the ledger for places for as long as somebody waits who can have none here."""
+        """Ask the ledger for places for as long as somebody waits who can have none here, and others may have some."""
         pause = _SHORT_PAUSE
-        while self._queue.waiting and not self._closed:
+        while self._lacks_places:
             self._changed.clear()
             try:
                 found = await self._look_for_places()
@@ -261,6 +266,10 @@ class LeaseDesk:
                 async with asyncio.timeout(pause):
                     await self._changed.wait()
             pause = min(pause * 1.5, _LONG_PAUSE)
+        if self._slots.all_held:
+            for ticket in self._queue:
+                ticket.may_move = True
+            self._pump()
 
     def _pump_if_movable(self) -> None:
         changed = self._changed.is_set()
@@ -272,9 +281,6 @@ class LeaseDesk:
         """Whether a place was found for one that waits; if not, they learn that they may clear one of ours."""
         none_free = False
         for ticket in self._queue.stuck():
-            if self._slots.all_held:
-                ticket.may_move = True
-                continue
             if none_free and not ticket.home.sole:
                 ticket.may_move = True
                 continue

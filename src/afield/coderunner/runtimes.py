@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from afield.errors import InvalidInputError
@@ -52,6 +53,7 @@ def choose(runtimes: Iterable[Runtime], language: str, version: str = "*") -> Ru
     return max(fitting, key=lambda one: numbers_of(one.version))
 
 
+@lru_cache(maxsize=256)
 def numbers_of(version: str) -> Numbers:
     """Its first three numbers; what follows does not count."""
     found = [int(part) for part in re.findall(r"\d{1,9}", version)[:3]]
@@ -59,12 +61,13 @@ def numbers_of(version: str) -> Numbers:
     return major, minor, patch
 
 
+@lru_cache(maxsize=256)
 def spans_of(text: str) -> Sequence[Span]:
     """What a semver range covers (`*`, `3.x`, `^3.10 || 2.7`, `>=3.8 <3.13`, `3.8 - 3.12`); empty for what is none."""
     if len(text) > _MOST_TEXT:
         return ()
     found = [_alternative(part) for part in text.split("||")]
-    return () if None in found else [span for span in found if span is not None]
+    return () if None in found else tuple(span for span in found if span is not None)
 
 
 def _alternative(text: str) -> Span | None:

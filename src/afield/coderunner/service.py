@@ -83,7 +83,6 @@ class CodeRunner:
         self._patience = patience
         self._most_patience = most_patience
         self._pools: dict[UUID, Pool] = {}
-        self._running: set[asyncio.Task[Execution]] = set()
 
     async def close(self) -> None:
         """Give back the places that are at rest. Runs that are still on are left to their targets' drivers."""
@@ -119,9 +118,8 @@ class CodeRunner:
         """The execution as it is in the end; the lease knows whether something of ours may still run."""
         order = asked.order(pool.target, lease.identifier)
         line = None if talk is None else Line(talk)
-        running = asyncio.create_task(self._inline.run(order, tenant_id=asked.tenant_id, talk=line))
-        self._running.add(running)
-        running.add_done_callback(self._over)
+        running = self._inline.start(order, tenant_id=asked.tenant_id, talk=line)
+        running.add_done_callback(_over)
         try:
             execution = await asyncio.shield(running)
             if execution.complete:
@@ -143,11 +141,6 @@ class CodeRunner:
         except _NOTHING_SENT:
             lease.ended()
             raise
-
-    def _over(self, task: asyncio.Task[Execution]) -> None:
-        self._running.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.info("run.not_driven", error=type(task.exception()).__name__)
 
     async def _followed(self, execution: Execution) -> Execution:
         """The execution once it is complete; as it is, when that takes too long."""
@@ -337,6 +330,12 @@ class _Asked:
         return Order(
             target=str(target.id), spec=spec, labels=labels, idempotency_key=key, resubmit=Resubmit.NEVER
         )  # fmt: skip
+
+
+def _over(task: asyncio.Task[Execution]) -> None:
+    """Nobody may be left to hear of an error."""
+    if not task.cancelled() and task.exception() is not None:
+        log.info("run.not_driven", error=type(task.exception()).__name__)
 
 
 def _reported(execution: Execution) -> RunReport:

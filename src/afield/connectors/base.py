@@ -53,7 +53,7 @@ class Limits:
                 raise ValueError(f"setting {name!r} must be a number of at least 0, not {value!r}")
             is_time = isinstance(getattr(self, name), timedelta)
             changes[name] = timedelta(seconds=value) if is_time else int(value)
-        return replace(self, **changes)  # type: ignore[arg-type]
+        return replace(self, **changes) if changes else self  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

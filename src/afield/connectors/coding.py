@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Annotated, Self
 
@@ -99,7 +99,9 @@ class CodeResult:
 
     def to_json(self) -> JsonObject:
         """As kept in `Output.detail`."""
-        return asdict(self)
+        told: JsonObject = {one.name: getattr(self, one.name) for one in fields(self)}
+        told["compile"] = None if self.compile is None else self.compile.to_json()
+        return told
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> Self:

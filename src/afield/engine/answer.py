@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from afield.connectors.base import Accepted, Intent, Limits, NotSent, Ran, Refused, RemoteState, Submission, Unknown
 from afield.engine.plan import backoff
@@ -25,24 +25,21 @@ def answered(
     row: Tracked, intent: Intent, answer: Submission, at: datetime, limits: Limits, *, epoch: int | None = None
 ) -> Move:
     """The move that records the answer to an intent. `row` is as it was before the intent."""
-
-    def move(to: ExecutionState) -> Move:
-        return Move(
-            execution_id=row.id, expect=ExecutionState.SUBMITTING, to=to, attempt=intent.attempt, at=at, epoch=epoch
-        )
-
+    move = partial(
+        Move, execution_id=row.id, expect=ExecutionState.SUBMITTING, attempt=intent.attempt, at=at, epoch=epoch
+    )
     match answer:
         case Accepted(handle, entry):
             status = entry.status if entry else None
-            return replace(move(ExecutionState.SUBMITTED), handle=handle, remote_status=status)
+            return move(to=ExecutionState.SUBMITTED, handle=handle, remote_status=status)
         case Refused(reason):
-            return replace(move(ExecutionState.REJECTED), reason=reason)
+            return move(to=ExecutionState.REJECTED, reason=reason)
         case Unknown(reason):
-            return replace(move(ExecutionState.UNCONFIRMED), reason=reason)
+            return move(to=ExecutionState.UNCONFIRMED, reason=reason)
         case NotSent(reason, retry_after):
             failures = row.failures + 1
             pause = backoff(failures, limits) if retry_after is None else retry_after
-            return replace(move(ExecutionState.QUEUED), reason=reason, retry_at=at + pause, failures=failures)
+            return move(to=ExecutionState.QUEUED, reason=reason, retry_at=at + pause, failures=failures)
 
 
 def ran(row: Tracked, intent: Intent, answer: Ran, at: datetime, limits: Limits) -> list[Move]:
@@ -51,12 +48,14 @@ def ran(row: Tracked, intent: Intent, answer: Ran, at: datetime, limits: Limits)
     end = ENDS.get(answer.entry.state)
     if end is None:
         return [accepted]
-    ended = replace(
-        accepted,
+    ended = Move(
+        execution_id=row.id,
         expect=ExecutionState.SUBMITTED,
         to=end,
+        attempt=intent.attempt,
+        at=at,
         reason=answer.entry.reason,
-        handle=None,
+        remote_status=answer.entry.status,
         output_state=OutputState.STORED,
         output=answer.output.to_json(),
     )

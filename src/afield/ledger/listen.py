@@ -5,30 +5,36 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from uuid import UUID
 
 import structlog
 from psycopg import Notify
 
-from afield.ledger.database import GONE, connect
+from afield.ledger.database import GONE, Connection, connect
 
 log = structlog.get_logger(__name__)
 
 _EVENTS = "afield_events"
 _WAKE = "afield_wake"
 _SESSION = "afield_session"
+_LISTEN = f"listen {_EVENTS}; listen {_WAKE}; listen {_SESSION}".encode()
 _MOST_DIGITS = 18  # every number of so many is one the database can hold
 
 
 class Listener:
-    """Sets `asyncio.Event`s when the database says so; all of them after a gap, since nobody knows what was missed."""
+    """Sets `asyncio.Event`s when the database says so; all of them after a gap, since nobody knows what was missed.
+
+    It listens only while somebody wants to hear: a process that only writes is not woken by its own writes, and does
+    not make the database look for listeners."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._targets: dict[UUID, list[asyncio.Event]] = defaultdict(list)
         self._followers: list[asyncio.Event] = []
         self._sessions: list[Callable[[int | None], None]] = []
+        self._audience = 0
+        self._wanted = asyncio.Event()  # there is an audience
         self._task: asyncio.Task[None] | None = None
         self._heard = False  # since the last connection
 
@@ -46,7 +52,8 @@ class Listener:
         """While inside, `wake` is set when something of the target changes."""
         self._targets[target_id].append(wake)
         try:
-            yield
+            with self._listening():
+                yield
         finally:
             self._targets[target_id].remove(wake)
             if not self._targets[target_id]:
@@ -57,7 +64,8 @@ class Listener:
         """While inside, `wake` is set when there are new events."""
         self._followers.append(wake)
         try:
-            yield
+            with self._listening():
+                yield
         finally:
             self._followers.remove(wake)
 
@@ -67,13 +75,26 @@ class Listener:
         nobody knows which those were."""
         self._sessions.append(hear)
         try:
-            yield
+            with self._listening():
+                yield
         finally:
             self._sessions.remove(hear)
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        self._audience += 1
+        self._wanted.set()
+        try:
+            yield
+        finally:
+            self._audience -= 1
+            if not self._audience:
+                self._wanted.clear()
 
     async def _run(self) -> None:
         delay = 0.05
         while True:
+            await self._wanted.wait()
             try:
                 await self._listen()
             except GONE as error:
@@ -86,12 +107,20 @@ class Listener:
     async def _listen(self) -> None:
         self._heard = False
         async with await connect(self._url) as connection:
-            await connection.execute(f"listen {_EVENTS}".encode())
-            await connection.execute(f"listen {_WAKE}".encode())
-            await connection.execute(f"listen {_SESSION}".encode())
-            self._heard = True
-            self._set_all()
-            async for notify in connection.notifies():
+            while True:
+                await self._wanted.wait()
+                await connection.execute(_LISTEN)
+                self._heard = True
+                self._set_all()
+                await self._hear_while_wanted(connection)
+                await connection.execute(b"unlisten *")
+
+    async def _hear_while_wanted(self, connection: Connection) -> None:
+        """Returns at the first notification that nobody wants to hear any more."""
+        async with aclosing(connection.notifies()) as notifications:
+            async for notify in notifications:
+                if not self._audience:
+                    return
                 self._hear(notify)
 
     def _hear(self, notify: Notify) -> None:

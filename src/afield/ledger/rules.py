@@ -57,10 +57,10 @@ def apply_move(row: Execution, move: Move, epoch: int) -> tuple[Verdict, Executi
     verdict = verdict_of(row, move, epoch)
     if verdict is not Verdict.APPLIED:
         return verdict, row
-    after = _with_fields(row, move)
+    changes = _noted(move)
     if move.to is not move.expect:
-        after = _entered(after, move)
-    return verdict, after
+        changes |= _entered(row, move)
+    return verdict, replace(row, **changes)  # type: ignore[arg-type]
 
 
 def after(row: Execution, moves: Iterable[Move]) -> Execution:
@@ -70,8 +70,8 @@ def after(row: Execution, moves: Iterable[Move]) -> Execution:
     return row
 
 
-def _with_fields(row: Execution, move: Move) -> Execution:
-    """What a note does: the fields that are given replace what was there."""
+def _noted(move: Move) -> dict[str, object]:
+    """What a note changes: the fields that are given replace what was there."""
     changes: dict[str, object] = {
         name: value
         for name in ("reason", "handle", "remote_status", "retry_at", "failures", "deadline_at", "cancel_asked_at",
@@ -80,45 +80,46 @@ def _with_fields(row: Execution, move: Move) -> Execution:
     }  # fmt: skip
     if move.remote_status is not None:
         changes["remote_seen_at"] = move.at
-    return replace(row, updated_at=move.at, **changes)  # type: ignore[arg-type]
+    changes["updated_at"] = move.at
+    return changes
 
 
-def _entered(row: Execution, move: Move) -> Execution:
+def _entered(row: Execution, move: Move) -> dict[str, object]:
     """What a change of state does on top of it."""
-    row = replace(
-        row,
-        state=move.to,
-        state_at=move.at,
-        retry_at=move.retry_at,
-        reason=move.reason,
-        failures=move.failures or 0,
-        finished_at=move.at if move.to in FINAL else None,
-    )
+    changes: dict[str, object] = {
+        "state": move.to,
+        "state_at": move.at,
+        "retry_at": move.retry_at,
+        "reason": move.reason,
+        "failures": move.failures or 0,
+        "finished_at": move.at if move.to in FINAL else None,
+    }
     if move.to is _S.SUBMITTING:
-        return _new_attempt(row, move)
-    if move.to is _S.SUBMITTED:
-        return replace(row, submitted_at=move.at)
-    if move.to is _S.RUNNING:
-        return replace(row, started_at=row.started_at or move.at)
-    if move.expect is _S.LOST and move.to is _S.QUEUED:
-        return replace(
-            row, deadline_at=move.deadline_at, cancel_requested_at=None, cancel_asked_at=move.cancel_asked_at
-        )
-    return row
+        changes |= _new_attempt(move)
+    elif move.to is _S.SUBMITTED:
+        changes["submitted_at"] = move.at
+    elif move.to is _S.RUNNING:
+        changes["started_at"] = row.started_at or move.at
+    elif move.expect is _S.LOST and move.to is _S.QUEUED:
+        changes |= {
+            "deadline_at": move.deadline_at,
+            "cancel_requested_at": None,
+            "cancel_asked_at": move.cancel_asked_at,
+        }
+    return changes
 
 
-def _new_attempt(row: Execution, move: Move) -> Execution:
-    return replace(
-        row,
-        attempt=move.attempt,
-        intent_at=move.at,
-        handle=move.handle,
-        remote_status=move.remote_status,
-        remote_seen_at=move.at if move.remote_status is not None else None,
-        submitted_at=None,
-        started_at=None,
-        cancel_asked_at=move.cancel_asked_at,
-    )
+def _new_attempt(move: Move) -> dict[str, object]:
+    return {
+        "attempt": move.attempt,
+        "intent_at": move.at,
+        "handle": move.handle,
+        "remote_status": move.remote_status,
+        "remote_seen_at": move.at if move.remote_status is not None else None,
+        "submitted_at": None,
+        "started_at": None,
+        "cancel_asked_at": move.cancel_asked_at,
+    }
 
 
 def settle(attempt: Attempt, move: Move) -> Attempt:

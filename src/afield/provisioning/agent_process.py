@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -40,7 +41,7 @@ def main() -> int:
     order = JobOrder.model_validate_json(os.environ[ORDER])
     home = Path(os.environ[HOME])
     os.environ.update(handed_down(home))
-    os.nice(_NICE)
+    _give_way()
     shelf = Shelf(home, order.job_id)
     refused = shelf.folder / agent.slug / f"refused-{order.round}"
     if refused.exists():
@@ -57,6 +58,14 @@ def main() -> int:
             return _worked(attempt, agent)
     finally:
         tell.close()
+
+
+def _give_way() -> None:
+    """Let the web process go first. Where Linux groups processes by their sessions, niceness counts within a session
+    only, and that of the session has to be set (sched(7), autogroup)."""
+    os.nice(_NICE)
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(_NICE), encoding="ascii")
 
 
 def _worked(attempt: Attempt, agent: AgentName) -> int:

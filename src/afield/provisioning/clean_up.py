@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import structlog
 
@@ -10,9 +11,8 @@ from afield.engine import control
 from afield.errors import AfieldError, ConflictError, NotFoundError
 from afield.kernel import Kernel
 from afield.ledger.database import GONE
-from afield.provisioning.agents.loading import Placed
 from afield.provisioning.agents.names import AgentName
-from afield.provisioning.agents.places import HERE, Place, data_agents_at, in_project, warehouse_at
+from afield.provisioning.agents.places import HERE, Place, Placed, data_agents_at, in_project, warehouse_at
 from afield.provisioning.assets import Shelf
 from afield.provisioning.settings import ProvisionSettings
 from afield.provisioning.store import ENDED, Job, JobStore
@@ -41,7 +41,7 @@ class Cleaner:
                 log.warning("provision.clean_up_failed", error=str(error))
             except Exception:  # the outermost edge of the loop; the next round may do better
                 log.exception("provision.clean_up_failed")
-            await asyncio.wait({asyncio.ensure_future(stop.wait())}, timeout=every_s)
+            await self._kernel.clock.wait(stop, self._kernel.clock.now() + timedelta(seconds=every_s))
 
     async def round(self) -> int:
         """Delete what has expired; of how many jobs. One that goes on is stopped first, and cleaned up later; one whose

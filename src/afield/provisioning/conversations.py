@@ -16,9 +16,8 @@ from psycopg.types.json import Jsonb
 from afield.errors import ConflictError, NotFoundError
 from afield.kernel import Kernel
 from afield.provisioning.agents.chat_door import chat_about
-from afield.provisioning.agents.loading import Placed
 from afield.provisioning.agents.names import AgentName
-from afield.provisioning.agents.places import HERE, Place, open_warehouse
+from afield.provisioning.agents.places import HERE, Place, Placed, open_warehouse
 from afield.provisioning.asked import Asked
 from afield.provisioning.assets import Shelf
 from afield.provisioning.chat.agent import Agent

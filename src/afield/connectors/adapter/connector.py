@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
@@ -58,6 +59,22 @@ _OUTPUT_S = 120.0  # longest output, slow line
 AddressT = TypeVar("AddressT", bound=BaseModel)
 
 
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A run that an adapter has taken."""
+
+    run: Run
+    handle: str
+
+    @property
+    def entry(self) -> Entry:
+        return entry_of(self.run, self.handle)
+
+    @property
+    def accepted(self) -> Accepted:
+        return Accepted(self.handle, self.entry)
+
+
 class AdapterConnector(Connector[AddressT, CodeSpec]):
     """Runs code by adapters. A run's id is the attempt's key, so that a repeat is no second run."""
 
@@ -98,23 +115,18 @@ class AdapterConnector(Connector[AddressT, CodeSpec]):
 
     async def submit(self, intent: Intent) -> Submission:
         sent = await self._send(intent, wait_s=0)
-        return self._accepted(sent, intent) if isinstance(sent, Run) else sent
+        return sent.accepted if isinstance(sent, _Taken) else sent
 
     async def run(self, intent: Intent, sink: Sink, talk: Talk | None = None) -> Ran | Submission:
         """One call that waits for the end, up to the target's patience; with `talk` one conversation, to its end."""
         sent = await self._send(intent, wait_s=self._patience_s, talk=talk)
-        if not isinstance(sent, Run):
+        if not isinstance(sent, _Taken):
             return sent
-        accepted = self._accepted(sent, intent)
-        if not sent.over or sent.result is None or accepted.entry is None:
-            return accepted
-        return Ran(accepted.handle, accepted.entry, await keep(sent.result, sink))
+        if not sent.run.over or sent.run.result is None:
+            return sent.accepted
+        return Ran(sent.handle, sent.entry, await keep(sent.run.result, sink))
 
-    def _accepted(self, run: Run, intent: Intent) -> Accepted:
-        handle = handle_of(self._session(intent, CodeSpec.model_validate(intent.spec)), intent.key)
-        return Accepted(handle, entry_of(run, handle))
-
-    async def _send(self, intent: Intent, *, wait_s: float, talk: Talk | None = None) -> Run | Submission:
+    async def _send(self, intent: Intent, *, wait_s: float, talk: Talk | None = None) -> _Taken | Submission:
         try:
             spec = CodeSpec.model_validate(intent.spec)
         except ValidationError as error:
@@ -126,7 +138,7 @@ class AdapterConnector(Connector[AddressT, CodeSpec]):
         sent = await self._ask(identifier, run_body(spec, intent.key), wait_s, talk)
         if isinstance(sent, Unknown):
             log.info("code.no_answer", attempt_key=intent.key, session=identifier, why=sent.reason.code)
-        return sent
+        return _Taken(sent, handle_of(identifier, intent.key)) if isinstance(sent, Run) else sent
 
     async def _ask(
         self, identifier: str, body: JsonObject, wait_s: float, talk: Talk | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 
-from afield.connectors.adapter.wire import shortened, too_long
+from afield.connectors.adapter.wire import shortened
 from afield.connectors.base import Output, Sink
 from afield.connectors.coding import CodeResult
 from afield.faultpoints import FaultPoint, reach
@@ -14,9 +14,10 @@ JSON = "application/json"
 
 async def keep(result: CodeResult, sink: Sink) -> Output:
     """Store the result. The artifact is the whole result as JSON: `CodeResult.from_json` reads it."""
-    detail = shortened(result).to_json()
+    short = shortened(result)
+    detail = short.to_json()
     reach(FaultPoint.DURING_COLLECT)
-    if not too_long(result):
+    if short is result:
         return Output(artifact=None, media_type=JSON, detail=detail)
     data = orjson.dumps(result.to_json())
     await sink.write(data)

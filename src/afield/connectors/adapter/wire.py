@@ -195,23 +195,13 @@ def _meaning(run: Run) -> tuple[RemoteState, Reason | None]:
 
 
 def shortened(result: CodeResult) -> CodeResult:
-    """The start of each stream, as kept beside the execution."""
-    streams = {"stdout": result.stdout, "stderr": result.stderr, "output": result.output}
-    short = {name: _start(text) for name, text in streams.items()}
-    return replace(
-        result,
-        stdout=short["stdout"],
-        stderr=short["stderr"],
-        output=short["output"],
-        cut=any(short[name] != text for name, text in streams.items()),
-        compile=None if result.compile is None else shortened(result.compile),
-    )
-
-
-def too_long(result: CodeResult) -> bool:
-    """Whether there is more than is kept beside the execution."""
-    short = shortened(result)
-    return short.cut or (short.compile is not None and short.compile.cut)
+    """The start of each stream, as kept beside the execution; the result itself where that is all of it."""
+    stdout, stderr, output = map(_start, (result.stdout, result.stderr, result.output))
+    compiled = None if result.compile is None else shortened(result.compile)
+    cut = (stdout, stderr, output) != (result.stdout, result.stderr, result.output)
+    if not cut and compiled is result.compile:
+        return result
+    return replace(result, stdout=stdout, stderr=stderr, output=output, cut=cut, compile=compiled)
 
 
 def _start(text: str) -> str:

@@ -9,9 +9,8 @@ from afield.model.jsontypes import JsonObject
 from afield.provisioning.agents.base import Agent, Bench, Summary
 from afield.provisioning.agents.data_agents import DataAgentRecord
 from afield.provisioning.agents.data_making import MadeData
-from afield.provisioning.agents.loading import Placed
 from afield.provisioning.agents.names import AgentName
-from afield.provisioning.agents.places import data_agents_at
+from afield.provisioning.agents.places import Placed, data_agents_at
 from afield.provisioning.agents.writing import tell_all
 from afield.provisioning.analytics.context import context_of
 from afield.provisioning.assets import Shelf

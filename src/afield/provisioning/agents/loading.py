@@ -5,14 +5,13 @@ from __future__ import annotations
 from afield.provisioning.agents.base import Agent, Bench, Summary
 from afield.provisioning.agents.data_making import MadeData
 from afield.provisioning.agents.names import AgentName
-from afield.provisioning.agents.places import Place, ordered_place, warehouse_at
+from afield.provisioning.agents.places import Placed, ordered_place, warehouse_at
 from afield.provisioning.assets import Shelf
 from afield.provisioning.brief import Frozen
 from afield.provisioning.datamodel import DataModel
 from afield.provisioning.dataset import Dataset
 from afield.provisioning.llm.settings import LlmSettings
 from afield.provisioning.pipeline import JobOrder
-from afield.provisioning.warehouse.base import Dialect
 
 
 class LoadInput(Frozen):
@@ -21,22 +20,6 @@ class LoadInput(Frozen):
     model: DataModel
     dataset: Dataset
     name: str
-
-
-class Placed(Frozen):
-    """A dataset that is there. `full_name` is its name as people write it; `rows` by table."""
-
-    name: str
-    full_name: str
-    dialect: Dialect
-    project: str = ""  # these two: in BigQuery
-    location: str = ""
-    rows: dict[str, int]
-
-    @property
-    def place(self) -> Place:
-        """Where it is."""
-        return Place(self.dialect, self.project, self.location)
 
 
 class InfrastructureAgent(Agent[LoadInput, Placed]):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from afield.errors import UnavailableError
 from afield.provisioning.agents.data_agents import DataAgents, LocalDataAgents
+from afield.provisioning.brief import Frozen
 from afield.provisioning.pipeline import JobOrder
 from afield.provisioning.settings import ProvisionSettings, provisioning_home
 from afield.provisioning.warehouse.base import Dialect, Warehouse
@@ -32,6 +33,22 @@ class Place:
     def in_google(self) -> bool:
         """It is a project of Google Cloud."""
         return self.warehouse == "bigquery"
+
+
+class Placed(Frozen):
+    """A dataset that is there. `full_name` is its name as people write it; `rows` by table."""
+
+    name: str
+    full_name: str
+    dialect: Dialect
+    project: str = ""  # these two: in BigQuery
+    location: str = ""
+    rows: dict[str, int]
+
+    @property
+    def place(self) -> Place:
+        """Where it is."""
+        return Place(self.dialect, self.project, self.location)
 
 
 HERE = Place()

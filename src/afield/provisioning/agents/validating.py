@@ -10,9 +10,8 @@ from afield.provisioning.agents.base import Agent, Bench, Summary
 from afield.provisioning.agents.chat_door import ask, chat_about
 from afield.provisioning.agents.data_making import MadeData
 from afield.provisioning.agents.instructing import Prepared
-from afield.provisioning.agents.loading import Placed
 from afield.provisioning.agents.names import AgentName
-from afield.provisioning.agents.places import data_agents_at, warehouse_at
+from afield.provisioning.agents.places import Placed, data_agents_at, warehouse_at
 from afield.provisioning.agents.recount import Recount, difference
 from afield.provisioning.agents.recount_files import Files
 from afield.provisioning.agents.report import Badge, Report, Verdict, markdown

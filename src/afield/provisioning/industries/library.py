@@ -11,6 +11,10 @@ from pydantic import ValidationError
 from afield.errors import AfieldError, NotFoundError
 from afield.provisioning.industries.template import Template
 
+_FOLDER = files(__package__) / "templates"
+_ENDING = ".yaml"
+_Loader: type[yaml.CSafeLoader | yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 
 class TemplateError(AfieldError):
     """A template cannot be used."""
@@ -21,24 +25,29 @@ class TemplateError(AfieldError):
 @cache
 def industries() -> tuple[Template, ...]:
     """All templates, by name. Raises TemplateError, which names file, place and flaw."""
-    folder = files(__package__) / "templates"
-    found = sorted(folder.iterdir(), key=lambda file: file.name)
-    return tuple(parse(file.read_text("utf-8"), file.name) for file in found if file.name.endswith(".yaml"))
+    return tuple(map(template, _names()))
 
 
+@cache
 def template(name: str) -> Template:
-    """One industry's. Raises NotFoundError."""
-    for one in industries():
-        if one.name == name:
-            return one
-    known = ", ".join(one.name for one in industries())
-    raise NotFoundError(f"There is no template for the industry {name!r}.", hint=f"Use one of {known}.")
+    """One industry's. Raises NotFoundError, TemplateError."""
+    if name not in _names():
+        hint = f"Use one of {', '.join(_names())}."
+        raise NotFoundError(f"There is no template for the industry {name!r}.", hint=hint)
+    file = _FOLDER / f"{name}{_ENDING}"
+    return parse(file.read_text("utf-8"), file.name)
+
+
+@cache
+def _names() -> tuple[str, ...]:
+    """A template's file has its name."""
+    return tuple(sorted(file.name.removesuffix(_ENDING) for file in _FOLDER.iterdir() if file.name.endswith(_ENDING)))
 
 
 def parse(text: str, file: str) -> Template:
     """Read one template. Raises TemplateError."""
     try:
-        return Template.model_validate(yaml.safe_load(text))
+        return Template.model_validate(yaml.load(text, Loader=_Loader))  # noqa: S506 - a safe one, either way
     except yaml.YAMLError as error:
         raise TemplateError(f"{file} is not YAML: {error}", hint="Check its indentation and quotes.") from error
     except ValidationError as error:
