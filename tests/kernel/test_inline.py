@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any, ClassVar, cast
 from uuid import uuid4
 
@@ -20,6 +21,7 @@ from afield.inline import Inline
 from afield.kernel import Order
 from afield.ledger.base import EventFilter
 from afield.model.execution import Execution
+from afield.model.jsontypes import JsonObject
 from afield.model.states import ExecutionState, OutcomeOfAttempt, OutputState
 from afield.model.target import DEFAULT_TENANT
 from afield.testing.connector import MemoryConnector
@@ -92,7 +94,11 @@ async def test_a_run_is_recorded_whole(world: World, inline: Inline, fails: bool
 
 
 async def test_many_at_once_share_commits_and_run_once_each(world: World, inline: Inline) -> None:
-    rows = await asyncio.gather(*(inline.run(order(prints=str(n))) for n in range(60)))
+    patient = cast("Any", FAST | {"max_visibility_delay": 30})  # an intent may be sent long after it was written
+    address: JsonObject = {"remote": world.remote.name}
+    await world.kernel.add_target(connector=PromptConnector.name, name="patient", address=address, settings=patient)
+    orders = [replace(order(prints=str(n)), target="patient") for n in range(60)]
+    rows = await asyncio.gather(*map(inline.run, orders))
     assert {row.state for row in rows} == {ExecutionState.SUCCEEDED}
     assert [world.remote.count(row.id) for row in rows] == [1] * 60
 
