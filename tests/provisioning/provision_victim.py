@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from blockbuster import blockbuster_ctx
+from provision_world import settings_for, working
 
 from afield.kernel import open_kernel
-from provision_world import settings_for, working
 
 
 async def main() -> None:

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 from provision_world import afield
 
 pytestmark = pytest.mark.timeout(90)

@@ -12,6 +12,24 @@ from typing import Any
 import aiohttp
 import pytest
 from provision_points import Point
+from provision_world import (
+    ADA,
+    TRACE,
+    Points,
+    Terminal,
+    Workers,
+    World,
+    a_world,
+    afield,
+    in_terminal,
+    is_end_of,
+    processes_of,
+    served,
+    settings_for,
+    some_points,
+    some_workers,
+    working,
+)
 from pyleak import no_event_loop_blocking, no_task_leaks
 
 from afield.api.app import create_app
@@ -31,24 +49,6 @@ from afield.provisioning.store import Change, Job, Status
 from afield.provisioning.story import Story
 from afield.provisioning.warehouse.base import DatasetMissingError, Limits
 from afield.sessions import SessionDesk
-from provision_world import (
-    ADA,
-    TRACE,
-    Points,
-    Terminal,
-    Workers,
-    World,
-    a_world,
-    afield,
-    in_terminal,
-    is_end_of,
-    processes_of,
-    served,
-    settings_for,
-    some_points,
-    some_workers,
-    working,
-)
 
 pytestmark = pytest.mark.timeout(360)
 
