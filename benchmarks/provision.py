@@ -29,7 +29,7 @@ from afield.provisioning.job_status import JobView
 from afield.provisioning.jobs import Jobs, NewOrder
 from afield.provisioning.making import make
 from afield.provisioning.settings import ProvisionSettings
-from afield.provisioning.store import Status
+from afield.provisioning.store import JobStatus
 from afield.security.people import Principal, Role
 from afield.telemetry.logs import set_up_logs
 from benchmarks.chat_questions import model_of
@@ -126,7 +126,7 @@ async def whole_job(jobs: Jobs, site: str, rows: int) -> Ended:
                 golden = int(str(entry.data["golden_passed"])), int(str(entry.data["golden"]))
     seconds = time.perf_counter() - began
     view, _ = await jobs.status(job.id, _WHO)
-    if view.job.status is not Status.COMPLETED:
+    if view.job.status is not JobStatus.COMPLETED:
         raise RuntimeError(f"{site} is {view.job.status}: {' '.join(view.errors)}")
     say(f"{view.job.company_name}, {rows:,} rows: {seconds:.1f} s")
     return Ended(rows, seconds, stages_of(view), golden)

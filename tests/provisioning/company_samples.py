@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
-from afield.provisioning.brief import Brief, Complexity, Mode
+from afield.provisioning.brief import Brief, Complexity, DemoMode
 from afield.provisioning.company import About, Company, IndustryGuess, Statement
 from afield.provisioning.datamodel import DataModel
 from afield.provisioning.dataset import Dataset
@@ -50,7 +50,7 @@ def advanced() -> Brief:
     """A brief of the advanced mode."""
     return Brief(
         customer_url=SITE,
-        mode=Mode.CRAZY_FROG,
+        mode=DemoMode.CRAZY_FROG,
         use_case_context="The board wants to see why subscriptions to tea boxes fall behind. Returns annoy everybody.",
         industry_hint="speciality tea retail",
         target_persona="Chief Tea Officer",

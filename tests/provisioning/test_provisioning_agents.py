@@ -21,7 +21,7 @@ from afield.provisioning.agents.recount import Recount, difference
 from afield.provisioning.agents.recount_files import Files
 from afield.provisioning.agents.report import Badge, Report
 from afield.provisioning.assets import OUTPUT, Shelf
-from afield.provisioning.brief import Brief, Mode
+from afield.provisioning.brief import Brief, DemoMode
 from afield.provisioning.company import About, Company, IndustryGuess, Statement
 from afield.provisioning.datamodel import DataModel
 from afield.provisioning.making import make
@@ -39,7 +39,7 @@ def an_order(rows: int = 5_000, **more: object) -> JobOrder:
     job_id = uuid4()
     dataset, agent = names_for(job_id, "www.trailhead.example")
     brief = Brief(
-        customer_url=URL, mode=Mode.CRAZY_FROG, use_case_context=CONTEXT, target_persona="Head of Store Operations",
+        customer_url=URL, mode=DemoMode.CRAZY_FROG, use_case_context=CONTEXT, target_persona="Head of Store Operations",
         special_focus=("return rate",),
     )  # fmt: skip
     return JobOrder(

@@ -45,7 +45,7 @@ from afield.provisioning.clean_up import Cleaner
 from afield.provisioning.datamodel import DataModel
 from afield.provisioning.job_log import Entry
 from afield.provisioning.progress import LineKind
-from afield.provisioning.store import Change, Job, Status
+from afield.provisioning.store import Change, Job, JobStatus
 from afield.provisioning.story import Story
 from afield.provisioning.warehouse.base import DatasetMissingError, Limits
 from afield.sessions import SessionDesk
@@ -134,9 +134,9 @@ async def _through_crashes(world: World, points: Points, workers: Workers) -> Jo
 async def _is_complete(world: World, job: Job) -> None:
     view, recent = await world.jobs.status(job.id, ADA)
     log = await world.log(job)
-    assert view.job.status is Status.COMPLETED, log[-4:]
+    assert view.job.status is JobStatus.COMPLETED, log[-4:]
     assert [(agent.name, agent.status, agent.percent) for agent in view.agents] == [
-        (name, Status.COMPLETED, 100.0) for name in AgentName
+        (name, JobStatus.COMPLETED, 100.0) for name in AgentName
     ]
     assert (view.current_phase, view.percent, view.errors) == ("Completed", 100.0, ())
     assert all(agent.started_at < agent.ended_at for agent in view.agents)  # type: ignore[operator]
@@ -294,7 +294,7 @@ async def _the_second_is_left_alone(world: World, first: Job, second: Job) -> No
         assert (await agents.get(second.agent_id)).published_context is not None
     with pytest.raises(ConflictError, match="deleted"):
         await world.jobs.assets(first.id, ADA)
-    assert (await world.jobs.get(first.id, ADA)).status is Status.COMPLETED
+    assert (await world.jobs.get(first.id, ADA)).status is JobStatus.COMPLETED
 
 
 # ------------------------------------------------------------------- failing, stopping, going on
@@ -308,7 +308,7 @@ async def test_a_site_that_refuses_fails_the_job_and_retry_goes_on_from_there(
         midst = points.hold(AgentName.MODEL, Point.WORKS)
         job = await world.ended(await world.start_with(points))
         view, _ = await world.jobs.status(job.id, ADA)
-        assert (job.status, view.current_phase) == (Status.FAILED, AgentName.RESEARCH)
+        assert (job.status, view.current_phase) == (JobStatus.FAILED, AgentName.RESEARCH)
         (error,) = view.errors
         assert error.startswith("Research Agent (")
         assert "Failed to scrape URL: " in error
@@ -328,7 +328,7 @@ async def test_a_site_that_refuses_fails_the_job_and_retry_goes_on_from_there(
         assert held.pid in await asyncio.to_thread(processes_of, job.id)
         await world.jobs.cancel(job.id, ADA)
         stopped = await world.ended(job, log[-1].number)
-        assert stopped.status is Status.CANCELLED
+        assert stopped.status is JobStatus.CANCELLED
         assert await asyncio.to_thread(processes_of, job.id) == []
         last, asked = (await world.log(job))[-1].number, world.site.asked
         await world.jobs.retry(job.id, ADA)
@@ -336,7 +336,7 @@ async def test_a_site_that_refuses_fails_the_job_and_retry_goes_on_from_there(
             await world.jobs.retry(job.id, ADA)
         await world.until(job, is_end_of(AgentName.MODEL), last)
         await world.jobs.cancel(job.id, ADA)
-        assert (await world.ended(job, last)).status is Status.CANCELLED
+        assert (await world.ended(job, last)).status is JobStatus.CANCELLED
     assert world.site.asked == asked, "research was done again"
     assert began(await world.log(job)).count(AgentName.STORY) == 1
 

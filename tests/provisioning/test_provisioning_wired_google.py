@@ -28,7 +28,7 @@ from afield.provisioning.clean_up import Cleaner
 from afield.provisioning.conversations import Conversations
 from afield.provisioning.llm.account import CHAT, Account
 from afield.provisioning.settings import ProvisionSettings
-from afield.provisioning.store import Change, Job, Status
+from afield.provisioning.store import Change, Job, JobStatus
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -95,7 +95,7 @@ async def test_a_whole_job_in_google_cloud(
         last = (await world.log(job))[-1].number
         await world.jobs.retry(job.id, ADA)
         job = await world.ended(job, last)
-    assert job.status is Status.COMPLETED, [entry.message for entry in (await world.log(job))[-8:]]
+    assert job.status is JobStatus.COMPLETED, [entry.message for entry in (await world.log(job))[-8:]]
     await _the_dataset_says_what_it_is(world, clouds, client, job)
     await _the_agent_answers_there(world, clouds, agents, job)
     await _the_chat_answers_here(world, clouds, job)
@@ -104,7 +104,7 @@ async def test_a_whole_job_in_google_cloud(
 
 async def _the_agent_waits_on_staging(world: World, job: Job, agents: GoogleDataAgents) -> None:
     """The service did not let the validator publish it, so the job failed, for that reason."""
-    assert job.status is Status.FAILED
+    assert job.status is JobStatus.FAILED
     view, _ = await world.jobs.status(job.id, ADA)
     assert any("Changing the data agent" in error and "403" in error for error in view.errors), view.errors
     staged = await agents.get(job.agent_id)

@@ -34,7 +34,7 @@ from afield.provisioning.assets import OUTPUT, Shelf
 from afield.provisioning.cloud_log import trace_of
 from afield.provisioning.jobs import NewOrder
 from afield.provisioning.llm.account import Account
-from afield.provisioning.store import Job, Status
+from afield.provisioning.store import Job, JobStatus
 from afield.security.people import Principal
 
 router = APIRouter(prefix="/api/provision", tags=["provisioning"])
@@ -160,7 +160,7 @@ async def list_jobs(
     principal: PrincipalDep,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
-    status: Annotated[Status | None, Query()] = None,
+    status: Annotated[JobStatus | None, Query()] = None,
     search: Annotated[
         str, Query(max_length=200, description="In the company's name, the address, tags and the note.")
     ] = "",

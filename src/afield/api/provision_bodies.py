@@ -11,11 +11,11 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from afield.api.bodies import Given, GivenTime, Json, Shown, Time
 from afield.provisioning.agents.names import AgentName
 from afield.provisioning.assets import Asset
-from afield.provisioning.brief import Brief, Complexity, Mode, Phrase
+from afield.provisioning.brief import Brief, Complexity, DemoMode, Phrase
 from afield.provisioning.job_log import Entry
 from afield.provisioning.job_status import AgentView, JobView
 from afield.provisioning.progress import LineKind, Severity
-from afield.provisioning.store import Change, Job, Status
+from afield.provisioning.store import Change, Job, JobStatus
 
 SHORTEST_CONTEXT = 50
 MOST_TAGS = 20
@@ -67,7 +67,7 @@ class CrazyFrogBody(StartBody):
 
     def brief(self) -> Brief:
         """The order."""
-        return Brief(mode=Mode.CRAZY_FROG, **self.model_dump(exclude={"project_id"}))
+        return Brief(mode=DemoMode.CRAZY_FROG, **self.model_dump(exclude={"project_id"}))
 
 
 class JobChangeBody(Given):
@@ -90,7 +90,7 @@ class StartedBody(Shown):
     """A job that was recorded; a worker takes it from there."""
 
     job_id: UUID
-    status: Status
+    status: JobStatus
     message: str
     customer_url: str
 
@@ -99,11 +99,11 @@ class StartedBody(Shown):
         return cls(job_id=job.id, status=job.status, message=message, customer_url=job.brief.customer_url)
 
 
-class AgentBody(Shown):
+class JobAgentBody(Shown):
     """One of the seven agents. Times are its last attempt's."""
 
     name: AgentName
-    status: Status
+    status: JobStatus
     progress_percentage: float
     start_time: Time | None
     end_time: Time | None
@@ -112,7 +112,7 @@ class AgentBody(Shown):
     attempt: int
 
     @classmethod
-    def of(cls, agent: AgentView) -> AgentBody:
+    def of(cls, agent: AgentView) -> JobAgentBody:
         return cls(
             name=agent.name,
             status=agent.status,
@@ -151,11 +151,11 @@ class StatusBody(Shown):
     """How far a job is. The status is its session's, and `completed` means that the validation passed."""
 
     job_id: UUID
-    status: Status
+    status: JobStatus
     current_phase: str
     overall_progress: float
-    mode: Mode
-    agents: list[AgentBody]
+    mode: DemoMode
+    agents: list[JobAgentBody]
     recent_logs: list[LogBody]
     errors: list[str]
     customer_url: str
@@ -175,7 +175,7 @@ class StatusBody(Shown):
             current_phase=view.current_phase,
             overall_progress=view.percent,
             mode=job.brief.mode,
-            agents=[AgentBody.of(agent) for agent in view.agents],
+            agents=[JobAgentBody.of(agent) for agent in view.agents],
             recent_logs=[LogBody.of(entry) for entry in recent],
             errors=list(view.errors),
             customer_url=job.brief.customer_url,
@@ -190,7 +190,7 @@ class StatusBody(Shown):
 
 def _once(view: JobView, agent: AgentName, name: str) -> str | None:
     """The name of something that is there: its agent has made it, and it has not been deleted."""
-    made = any(one.name is agent and one.status is Status.COMPLETED for one in view.agents)
+    made = any(one.name is agent and one.status is JobStatus.COMPLETED for one in view.agents)
     return name if made and view.job.cleaned_at is None else None
 
 
@@ -198,10 +198,10 @@ class JobBody(Shown):
     """A job in a list."""
 
     job_id: UUID
-    status: Status
+    status: JobStatus
     customer_url: str
     company_name: str | None
-    mode: Mode
+    mode: DemoMode
     owner: str
     pinned: bool
     tags: list[str]

@@ -17,10 +17,10 @@ from afield.cli.who import Who
 from afield.errors import InvalidInputError
 from afield.kernel import Kernel
 from afield.model.target import DEFAULT_TENANT
-from afield.provisioning.brief import Brief, Complexity, Mode
+from afield.provisioning.brief import Brief, Complexity, DemoMode
 from afield.provisioning.jobs import Jobs, NewOrder
 from afield.provisioning.settings import ProvisionSettings
-from afield.provisioning.store import Change, Job, Status
+from afield.provisioning.store import Change, Job, JobStatus
 from afield.security.people import Principal, Role
 
 T = TypeVar("T")
@@ -103,7 +103,7 @@ def start(
     if advanced and len(context.strip()) < SHORTEST_CONTEXT:
         hint = f"--context takes {SHORTEST_CONTEXT} characters or more."
         fail(InvalidInputError("The advanced mode needs to know what the demo is about.", hint=hint))
-    mode = Mode.CRAZY_FROG if advanced else Mode.DEFAULT
+    mode = DemoMode.CRAZY_FROG if advanced else DemoMode.DEFAULT
     order = {"customer_url": url, "mode": mode, "use_case_context": context, **given, **lists}
     who = as_person(by)
 
@@ -130,25 +130,25 @@ def _watched(job_id: UUID, who: Principal, json: bool) -> Exit:
     except KeyboardInterrupt:
         err.print(f"Job {job_id} goes on without being watched.")
         return Exit.FINDINGS
-    return Exit.OK if status is Status.COMPLETED else Exit.FINDINGS
+    return Exit.OK if status is JobStatus.COMPLETED else Exit.FINDINGS
 
 
 @provision.command("status")
 def show_status(job_id: _Id, by: Who = "", json: JsonFlag = False) -> None:
     """How far a job and its agents are, and what was said last. Exit code 1 if it failed."""
 
-    async def work(jobs: Jobs) -> Status:
+    async def work(jobs: Jobs) -> JobStatus:
         view, recent = await jobs.status(_job_id(job_id), as_person(by))
         emit(status_json(view, recent), status_card(view, recent), json)
         return view.job.status
 
-    if _with_jobs(work) is Status.FAILED:
+    if _with_jobs(work) is JobStatus.FAILED:
         raise typer.Exit(Exit.FINDINGS)
 
 
 @provision.command("history")
 def history(
-    status: Annotated[Status | None, typer.Option(help="Only these.")] = None,
+    status: Annotated[JobStatus | None, typer.Option(help="Only these.")] = None,
     search: Annotated[str, typer.Option(help="In the company's name, the address, tags and the note.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=200, help="How many at most.")] = 20,
     offset: Annotated[int, typer.Option(min=0, help="How many to pass over.")] = 0,

@@ -12,14 +12,14 @@ from rich.text import Text
 from afield.provisioning.assets import Asset
 from afield.provisioning.job_log import Entry
 from afield.provisioning.job_status import JobView
-from afield.provisioning.store import Job, Status
+from afield.provisioning.store import Job, JobStatus
 
 _COLOURS = {
-    Status.PENDING: "dim",
-    Status.RUNNING: "cyan",
-    Status.COMPLETED: "green",
-    Status.FAILED: "bold red",
-    Status.CANCELLED: "yellow",
+    JobStatus.PENDING: "dim",
+    JobStatus.RUNNING: "cyan",
+    JobStatus.COMPLETED: "green",
+    JobStatus.FAILED: "bold red",
+    JobStatus.CANCELLED: "yellow",
 }
 _LAST = 8
 

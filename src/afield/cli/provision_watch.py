@@ -13,13 +13,13 @@ from afield.cli.provision_show import entry_json, status_card
 from afield.cli.run import out, print_json
 from afield.provisioning.job_log import Entry
 from afield.provisioning.jobs import Jobs
-from afield.provisioning.store import ENDED, Status
+from afield.provisioning.store import ENDED, JobStatus
 from afield.security.people import Principal
 
 _EVERY_S = 0.5
 
 
-async def watch_job(jobs: Jobs, job_id: UUID, who: Principal, *, as_json: bool) -> Status:
+async def watch_job(jobs: Jobs, job_id: UUID, who: Principal, *, as_json: bool) -> JobStatus:
     """Show the job until it has ended; how it ended. Raises NotFoundError."""
     entries = await jobs.follow(job_id, who, 0)
     async with aclosing(entries):

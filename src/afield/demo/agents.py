@@ -9,7 +9,7 @@ from pathlib import Path
 from afield.model.jsontypes import JsonObject, JsonValue
 from afield.provisioning.agents.names import AgentName
 from afield.provisioning.progress import Line, LineKind, read_lines
-from afield.provisioning.store import Status
+from afield.provisioning.store import JobStatus
 
 Said = Mapping[str, Sequence[Line]]
 """By job, what its agents wrote, in the order of time."""
@@ -48,7 +48,7 @@ def _each(said: Said) -> Iterable[tuple[str, list[Line]]]:
 
 
 def _begins(line: Line) -> bool:
-    return line.kind is LineKind.STAGE and line.data.get("status") == Status.RUNNING
+    return line.kind is LineKind.STAGE and line.data.get("status") == JobStatus.RUNNING
 
 
 def _made(mine: Sequence[Line], before: datetime) -> bool:
@@ -71,9 +71,9 @@ def verdicts_of(metadata: JsonObject) -> list[JsonObject]:
 
 def refused_certificate(job: JsonObject) -> bool:
     """Whether a job failed at its first agent because of the site's certificate, and says so."""
-    failed = [agent for agent in agents_of(job) if agent.get("status") == Status.FAILED]
+    failed = [agent for agent in agents_of(job) if agent.get("status") == JobStatus.FAILED]
     told = [(agent.get("name"), "certificate" in str(agent.get("error_message"))) for agent in failed]
-    return job.get("status") == Status.FAILED and told == [(AgentName.RESEARCH, True)]
+    return job.get("status") == JobStatus.FAILED and told == [(AgentName.RESEARCH, True)]
 
 
 def _dicts(value: JsonValue) -> list[JsonObject]:

@@ -22,7 +22,7 @@ from afield.provisioning.agents.names import AgentName
 from afield.provisioning.agents.report import Badge
 from afield.provisioning.assets import Shelf
 from afield.provisioning.progress import Line
-from afield.provisioning.store import ENDED, Status
+from afield.provisioning.store import ENDED, JobStatus
 
 COMPANIES = ("fjordwear", "limoncella", "quickhaul")
 REFUSED = "expired"
@@ -135,7 +135,7 @@ class ProvisioningAct:
     # ------------------------------------------------------------------ counting
 
     async def _report(self, client: Client, killed_at: datetime, ratio: float, answered: int) -> ProvisioningReport:
-        completed = [job_id for site, job_id in self._jobs.items() if self._status(site) == Status.COMPLETED]
+        completed = [job_id for site, job_id in self._jobs.items() if self._status(site) == JobStatus.COMPLETED]
         golden: list[JsonObject] = []
         for job_id in completed:
             found = await insist(client.call, "GET", f"/api/provision/metadata/{job_id}")

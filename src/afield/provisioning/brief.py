@@ -16,7 +16,7 @@ class Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Mode(StrEnum):
+class DemoMode(StrEnum):
     """How much the person says."""
 
     DEFAULT = "default"
@@ -35,7 +35,7 @@ class Brief(Frozen):
     """The order for one demo. All that is given reaches every agent."""
 
     customer_url: str = Field(min_length=1, max_length=2048)
-    mode: Mode = Mode.DEFAULT
+    mode: DemoMode = DemoMode.DEFAULT
     use_case_context: str = Field(default="", max_length=10_000)
     industry_hint: str = Field(default="", max_length=200)
     target_persona: str = Field(default="", max_length=200)

@@ -30,7 +30,7 @@ from afield.provisioning.llm.account import Account
 from afield.provisioning.llm.question_planner import QuestionPlanner
 from afield.provisioning.llm.settings import LlmSettings
 from afield.provisioning.settings import ProvisionSettings
-from afield.provisioning.store import Job, Status
+from afield.provisioning.store import Job, JobStatus
 from afield.provisioning.warehouse.base import Limits, Warehouse
 from afield.security.people import Principal
 
@@ -153,6 +153,6 @@ def _check(job: Job, asked: Asked) -> None:
         raise ConflictError("The conversation is about another demo.", hint="Leave the dataset and the agent out.")
     if job.cleaned_at is not None:
         raise ConflictError(f"The data of job {job.id} has been deleted.", hint="Clone the job to make it anew.")
-    if job.status is not Status.COMPLETED:
+    if job.status is not JobStatus.COMPLETED:
         hint = "Follow its status; only a demo that passed its validation answers questions."
         raise ConflictError(f"Job {job.id} is {job.status}.", hint=hint)

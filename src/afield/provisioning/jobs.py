@@ -30,7 +30,7 @@ from afield.provisioning.job_status import JobView, last_word, view
 from afield.provisioning.pipeline import KIND, JobOrder, names_for, next_round, session_for
 from afield.provisioning.progress import Line, LineKind, Severity
 from afield.provisioning.settings import ProvisionSettings, provisioning_home
-from afield.provisioning.store import ENDED, Change, Job, JobFilter, JobStore, NewJob, Status, missing
+from afield.provisioning.store import ENDED, Change, Job, JobFilter, JobStatus, JobStore, NewJob, missing
 from afield.security.people import Action, Principal, may
 from afield.sessions import SessionDesk, complete
 
@@ -183,12 +183,12 @@ class Jobs:
         return view(job, steps, told, self._kernel.clock.now()), await self.log.recent(job.id, _RECENT)
 
     async def history(
-        self, who: Principal, *, status: Status | None = None, search: str = "", limit: int = 50, offset: int = 0
+        self, who: Principal, *, status: JobStatus | None = None, search: str = "", limit: int = 50, offset: int = 0
     ) -> tuple[list[Job], int]:
         """One page of jobs, pinned ones first, then the latest; and how many there are."""
         return await self.store.page(self._mine(who, status, search), limit=limit, offset=offset)
 
-    def _mine(self, who: Principal, status: Status | None = None, search: str = "") -> JobFilter:
+    def _mine(self, who: Principal, status: JobStatus | None = None, search: str = "") -> JobFilter:
         owner = None if sees_all(who) else who.name
         return JobFilter(tenant_id=self._tenant_id, owner=owner, status=status, search=search)
 

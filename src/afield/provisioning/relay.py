@@ -34,7 +34,7 @@ from afield.provisioning.job_log import JobLog, Said
 from afield.provisioning.job_status import begins_again, last_word, status_of
 from afield.provisioning.progress import Line, LineKind, Severity, read_lines
 from afield.provisioning.settings import hand_down
-from afield.provisioning.store import ENDED, Job, JobStore, Status
+from afield.provisioning.store import ENDED, Job, JobStatus, JobStore
 from afield.sessions import SessionDesk
 
 log = structlog.get_logger(__name__)
@@ -185,7 +185,7 @@ def _end_of(step: Step, at: datetime, *, over: bool) -> Iterator[Said]:
     """Why it was ended from outside; and how it ended, unless it begins again."""
     status, again = status_of(step, over=over), begins_again(step, over=over)
     where = f"{step.number}:{step.attempt}:{step.state}"
-    if (status is Status.FAILED or again) and (step.reason is None or step.reason.code != "exit_code"):
+    if (status is JobStatus.FAILED or again) and (step.reason is None or step.reason.code != "exit_code"):
         why = (step.reason.text if step.reason else "") or f"It ended as {step.state}."
         kind, severity = (LineKind.LOG, Severity.WARNING) if again else (LineKind.ERROR, Severity.ERROR)
         message = f"{why} It begins again." if again else why
@@ -197,7 +197,7 @@ def _end_of(step: Step, at: datetime, *, over: bool) -> Iterator[Said]:
     line = Line(
         at=at,
         kind=LineKind.STAGE,
-        severity=Severity.NOTICE if status is Status.COMPLETED else Severity.WARNING,
+        severity=Severity.NOTICE if status is JobStatus.COMPLETED else Severity.WARNING,
         agent=step.name,
         message=f"{step.name} {status}",
         data={"status": status.value, "attempt": step.attempt},

@@ -21,7 +21,7 @@ from afield.model.session import NewSession
 from afield.provisioning.brief import Brief
 
 
-class Status(StrEnum):
+class JobStatus(StrEnum):
     """Of a job, and of each of its agents."""
 
     PENDING = "pending"
@@ -31,7 +31,7 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
-ENDED = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
+ENDED = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED})
 
 _STATUS = """case s.state
     when 'pending' then 'pending'
@@ -103,7 +103,7 @@ class Job(NewJob):
     """A job as the ledger holds it. `status` is what its session says."""
 
     session_id: int
-    status: Status
+    status: JobStatus
     company_name: str
     pinned: bool
     updated_at: datetime
@@ -117,7 +117,7 @@ class JobFilter:
 
     tenant_id: UUID
     owner: str | None = None
-    status: Status | None = None
+    status: JobStatus | None = None
     search: str = ""  # in the company's name, the address, tags and the note
 
 
@@ -276,5 +276,5 @@ def _job(row: Row) -> Job:
         cleaned_at=cleaned_at,
         updated_at=updated_at,
         finished_at=finished_at,
-        status=Status(status),
+        status=JobStatus(status),
     )
