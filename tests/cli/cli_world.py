@@ -8,9 +8,11 @@ import os
 import sys
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from cli_warm import WarmCommands
 
 from afield.config import Settings
 from afield.kernel import open_kernel
@@ -65,6 +67,7 @@ class Shell:
 
     environment: Mapping[str, str]
     cwd: Path
+    warm: WarmCommands | None = None
 
     async def start(self, *arguments: str, program: tuple[str, ...] = ("-m", "afield"), **more: Any) -> Any:
         """A process that runs on, its output piped."""
@@ -79,9 +82,16 @@ class Shell:
 
     async def run(self, *arguments: str, given: str = "", program: tuple[str, ...] = ("-m", "afield")) -> Ran:
         """A command, to its end."""
+        if self.warm is not None and program[:2] == ("-m", "afield"):
+            code, out, err = await self.warm.run([*program[2:], *arguments], given.encode(), self.environment, self.cwd)
+            return self._ran(code, out, err)
         process = await self.start(*arguments, program=program, stderr=asyncio.subprocess.PIPE)
         out, err = await process.communicate(given.encode())
-        ran = Ran(process.returncode, out.decode(), err.decode())
+        return self._ran(process.returncode, out, err)
+
+    @staticmethod
+    def _ran(code: int, out: bytes, err: bytes) -> Ran:
+        ran = Ran(code, out.decode(), err.decode())
         assert "Traceback" not in ran.err, ran.err
         return ran
 
@@ -99,16 +109,16 @@ class Shell:
         return [Ran(*one) for one in ran.json]
 
     def with_variables(self, **variables: str) -> Shell:
-        return Shell({**self.environment, **variables}, self.cwd)
+        return replace(self, environment={**self.environment, **variables})
 
 
-def shell_for(folder: Path, database_url: str | None) -> Shell:
+def shell_for(folder: Path, database_url: str | None, warm: WarmCommands | None = None) -> Shell:
     """A home in the folder, and no settings from outside."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("AFIELD_", "COLUMNS"))}
     own = {"AFIELD_HOME": str(folder / "home"), "AFIELD_SECRET_KEY": SECRET_KEY, "AFIELD_TAKEOVER_AFTER": "3"}
     if database_url is not None:
         own["AFIELD_DATABASE_URL"] = database_url
-    return Shell({**clean, **own}, folder)
+    return Shell({**clean, **own}, folder, warm)
 
 
 def secret_of(sim: Simulator) -> dict[str, str]:

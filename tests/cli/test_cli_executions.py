@@ -13,7 +13,7 @@ from cli_world import SPEC, Shell, worker
 
 from afield_sim.testing import Simulator
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
 async def test_from_submission_to_output(shell: Shell, north: str, sim: Simulator) -> None:

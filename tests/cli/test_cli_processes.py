@@ -19,7 +19,7 @@ import psutil
 import pytest
 from cli_world import Shell, shell_for
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
 @dataclass(slots=True)

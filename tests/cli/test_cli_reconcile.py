@@ -13,7 +13,7 @@ from cli_world import ROOT, SPEC, Ran, Shell, worker
 
 from afield_sim.testing import Simulator
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 FIND = str(ROOT / "scripts" / "find_running_executions.py")
 RECONCILE = str(ROOT / "scripts" / "reconcile_executions.py")

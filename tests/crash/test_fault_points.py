@@ -12,6 +12,8 @@ from worker_process import all_complete, start, stopped
 from afield.faultpoints import FaultPoint
 from afield.model.states import ExecutionState, OutputState
 
+pytestmark = pytest.mark.slow
+
 EXECUTIONS = 6
 POINTS = {
     FaultPoint.BEFORE_INTENT: 1,

@@ -16,6 +16,8 @@ from crash_world import World, crash_world
 from afield.faultpoints import FaultPoint
 from afield.model.states import ExecutionState, OutputState
 
+pytestmark = pytest.mark.slow
+
 SCHEDULES = 200
 AT_ONCE = 8
 INSTANCES = 4

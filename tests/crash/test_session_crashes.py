@@ -19,7 +19,7 @@ from afield.ledger import embedded
 from afield.ledger.migrate import migrate
 from afield.model.session import SessionState, StepState
 
-pytestmark = [pytest.mark.crash, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.slow, pytest.mark.crash, pytest.mark.timeout(90)]
 
 POINTS: dict[str, dict[FaultPoint, int]] = {
     "deciding": {

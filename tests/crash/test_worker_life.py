@@ -19,7 +19,7 @@ from afield.ledger.migrate import migrate
 from afield.model.states import ExecutionState, OutputState
 from afield.model.target import DEFAULT_TENANT
 
-pytestmark = [pytest.mark.crash, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.crash, pytest.mark.timeout(120)]
 
 
 async def until_state(world: World, state: ExecutionState) -> None:

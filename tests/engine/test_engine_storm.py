@@ -8,6 +8,8 @@ from engine_storm import Storm
 from afield.connectors.base import Intent
 from afield.testing.connector import MemoryConnector, NamelessConnector
 
+pytestmark = pytest.mark.slow
+
 BATCHES = 8
 SEEDS_PER_BATCH = 25
 

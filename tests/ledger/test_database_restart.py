@@ -21,6 +21,8 @@ from afield.ledger.postgres import PostgresLedger
 from afield.model.execution import Applied
 from afield.model.target import DEFAULT_TENANT
 
+pytestmark = pytest.mark.slow
+
 ALL = EventFilter(tenant_id=DEFAULT_TENANT)
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from ledger_world import T0, World, at, make_world
@@ -20,6 +21,8 @@ from afield.model.execution import Applied, Execution, Move, NewExecution, Reaso
 from afield.model.ids import uuid7
 from afield.model.states import ALLOWED, FINAL, ExecutionState, OutputState
 from afield.model.target import DEFAULT_TENANT
+
+pytestmark = pytest.mark.slow
 
 ROWS = 3
 STRAY = (ExecutionState.QUEUED, ExecutionState.RUNNING, ExecutionState.LOST)

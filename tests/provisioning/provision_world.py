@@ -200,7 +200,7 @@ def command_environment(home: Path, database_url: str) -> dict[str, str]:
     """What `afield` is run with."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("AFIELD_")}
     own = {"AFIELD_HOME": str(home), "AFIELD_DATABASE_URL": database_url, "AFIELD_PROVISION_ROWS": str(FEW)}
-    return clean | own | {"AFIELD_SECRET_KEY": "a passphrase for tests only"}
+    return clean | own | {"AFIELD_SECRET_KEY": "a passphrase for tests only", "AFIELD_PROVISION_NICENESS": "0"}
 
 
 async def afield(home: Path, database_url: str, *arguments: str) -> tuple[int, str, str]:

@@ -30,6 +30,8 @@ from afield.provisioning.progress import LineKind, Teller, read_lines
 from afield.provisioning.settings import hand_down, handed_down
 from afield.provisioning.warehouse.base import Limits, checked_name
 
+pytestmark = pytest.mark.slow
+
 TODAY = date(2026, 3, 18)
 URL = "https://www.trailhead.example"
 CONTEXT = "Find out why the returns of rain jackets rose so much, store by store and month by month."

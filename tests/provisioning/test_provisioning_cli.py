@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from provision_world import afield
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
 
 
 async def test_what_cannot_be_is_said_plainly(tmp_path: Path, database_url: str) -> None:

@@ -50,7 +50,7 @@ from afield.provisioning.story import Story
 from afield.provisioning.warehouse.base import DatasetMissingError, Limits
 from afield.sessions import SessionDesk
 
-pytestmark = pytest.mark.timeout(360)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(360)]
 
 CONTEXT = "Find out why the returns of rain jackets rose so much, store by store and month by month."
 ADVANCED = ("--context", CONTEXT, "--persona", "Head of Store Operations", "--focus", "return rate")
@@ -60,6 +60,7 @@ LONGEST_BLOCK_S = 1.0
 @pytest.fixture
 async def world(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     monkeypatch.setenv("AFIELD_PROVISION_ALLOW_LOOPBACK", "true")
+    monkeypatch.setenv("AFIELD_PROVISION_NICENESS", "0")
     monkeypatch.setenv("AFIELD_PROVISION_AGENTS", "4")
     async with open_kernel(settings_for(tmp_path / "home", database_url)) as kernel, a_world(kernel) as made:
         yield made

@@ -30,7 +30,7 @@ from afield.provisioning.llm.account import CHAT, Account
 from afield.provisioning.settings import ProvisionSettings
 from afield.provisioning.store import Change, Job, JobStatus
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 @pytest.fixture
@@ -46,6 +46,7 @@ async def world(
     """Everything is set as a person would: in the worker's environment."""
     chosen = {
         "AFIELD_PROVISION_ALLOW_LOOPBACK": "true",
+        "AFIELD_PROVISION_NICENESS": "0",
         "AFIELD_PROVISION_WAREHOUSE": "bigquery",
         "AFIELD_PROVISION_GOOGLE_PROJECT": "another-project",
         "AFIELD_PROVISION_GOOGLE_LOCATION": "EU",

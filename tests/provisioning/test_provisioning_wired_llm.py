@@ -33,7 +33,7 @@ from afield.provisioning.story import Story
 from afield.provisioning.storytelling import story_for
 from afield.provisioning.warehouse.base import Limits
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 EVIL = (
     "x'); DROP TABLE orders; --",

@@ -24,6 +24,8 @@ from afield_sim.blobs.service import BlobsService
 from afield_sim.blobs.writer import AppendBlobWriter, BlobRefusedError
 from afield_sim.clock import Clock
 
+pytestmark = pytest.mark.slow
+
 PACKAGE = "azurite@3.35.0"
 CACHE = Path(__file__).parents[2] / ".cache"
 FOLDER = CACHE / PACKAGE.replace("@", "-")

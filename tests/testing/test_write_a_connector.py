@@ -8,6 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parents[2] / "docs" / "write-a-connector.md"
 
 
@@ -18,12 +22,18 @@ def _write_files(folder: Path) -> list[str]:
     return [name for name, _ in blocks]
 
 
-def _run_suite(folder: Path) -> tuple[int, str]:
+def _run_suite(folder: Path, *more: str) -> tuple[int, str]:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", ".", "test_jobs.py"]
     options = ["-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "CI"))}
     ran = subprocess.run(
-        command + options, check=False, cwd=folder, env=environment, capture_output=True, text=True, timeout=55
+        [*command, *options, *more],
+        check=False,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=55,
     )
     return ran.returncode, ran.stdout + ran.stderr
 
@@ -44,4 +54,4 @@ def test_the_suite_on_the_page_can_fail(tmp_path: Path) -> None:
     wrong = code.replace('return Unknown(Reason("no_reply"', 'return NotSent(Reason("no_reply"')
     assert wrong != code
     connector.write_text(wrong, encoding="utf-8")
-    assert _run_suite(tmp_path)[0] == 1
+    assert _run_suite(tmp_path, "-x")[0] == 1

@@ -52,6 +52,7 @@ class Crew:
             "AFIELD_TAKEOVER_AFTER": str(TAKEOVER_AFTER),
             "AFIELD_PROVISION_ROWS": str(ROWS),
             "AFIELD_PROVISION_ALLOW_LOOPBACK": "true",
+            "AFIELD_PROVISION_NICENESS": "5",  # it has to come to its end on a busy machine, too
             "AFIELD_PROVISION_CA_FILE": str(self.home.parent / AUTHORITY),
         }
 

@@ -30,7 +30,6 @@ from afield.provisioning.progress import LineKind, Severity, Teller
 from afield.provisioning.settings import ProvisionSettings, handed_down
 
 DONE, FAILED, TOO_MUCH_MEMORY = 0, 1, 3
-_NICE = 5  # the web process goes first
 _MEMORY_CHECK_S = 0.05
 _ALONE = "alone"
 
@@ -41,13 +40,13 @@ def main() -> int:
     order = JobOrder.model_validate_json(os.environ[ORDER])
     home = Path(os.environ[HOME])
     os.environ.update(handed_down(home))
-    _give_way()
     shelf = Shelf(home, order.job_id)
     refused = shelf.folder / agent.slug / f"refused-{order.round}"
     if refused.exists():
         return FAILED  # an attempt before this one said why, and this one would say the same
     tell = Teller(shelf.spool / f"{os.environ.get(ATTEMPT, _ALONE)}.jsonl", agent.value)
     settings = ProvisionSettings()
+    _give_way(settings.niceness)
     try:
         tell.say(LineKind.STAGE, f"{agent} began", status="running")
         _limit_memory(settings.memory_mb, tell, refused)
@@ -60,12 +59,12 @@ def main() -> int:
         tell.close()
 
 
-def _give_way() -> None:
+def _give_way(niceness: int) -> None:
     """Let the web process go first. Where Linux groups processes by their sessions, niceness counts within a session
     only, and that of the session has to be set (sched(7), autogroup)."""
-    os.nice(_NICE)
+    os.nice(niceness)
     with suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(_NICE), encoding="ascii")
+        Path("/proc/self/autogroup").write_text(str(niceness), encoding="ascii")
 
 
 def _worked(attempt: Attempt, agent: AgentName) -> int:

@@ -36,6 +36,9 @@ class ProvisionSettings(BaseSettings):
         "`provisioning`. Default: one for each processor, two at least.",
     )
     memory_mb: int = Field(default=3072, ge=256, description="Resident memory of one agent process, in MiB.")
+    niceness: int = Field(
+        default=10, ge=0, le=19, description="How far agent processes give way to the web process; 0: not at all."
+    )
     keep_days: float = Field(default=30.0, gt=0, le=3650, description="Days until a job's data is deleted.")
     allow_loopback: bool = Field(
         default=False, description="For tests only: websites on this machine may be researched."

@@ -19,6 +19,8 @@ from afield.model.jsontypes import JsonObject
 from afield.testing.conformance import ConnectorConformance
 from afield.testing.faults import Fault
 
+pytestmark = pytest.mark.slow
+
 
 class InterpreterHarness:
     """A pool of its own."""
