@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 BIN := .venv/bin
 ARGS ?=
-WORKERS ?= 3
+WORKERS ?= 4
 
 .PHONY: help setup demo test lint types imports docs check pytest clients bench dist lock format clean
 
