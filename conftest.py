@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Generator
-from itertools import islice
 
 import pytest
 from hypothesis import settings
@@ -42,20 +41,3 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     report = yield
     _refuse_skip(report)
     return report
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that take long come first, dealt out to the workers, so that none of them is left to the end alone.
-
-    xdist gives each worker a share of the list as it stands, then lets idle ones take from the ends of the others'.
-    """
-    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    long = [item for item in items if item.get_closest_marker("slow")]
-    others = iter([item for item in items if not item.get_closest_marker("slow")])
-    left, dealt = len(items), list[pytest.Item]()
-    for number in range(workers):
-        share = left // (workers - number)
-        mine = long[number::workers]
-        dealt += [*mine, *islice(others, max(0, share - len(mine)))]
-        left -= share
-    items[:] = [*dealt, *others]

@@ -20,7 +20,7 @@ from afield.provisioning.agents.names import AgentName
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.slow
+@pytest.mark.bench
 @pytest.mark.timeout(180)
 async def test_a_job_is_timed_by_its_agents_and_each_has_its_costs() -> None:
     process = await asyncio.create_subprocess_exec(

@@ -15,7 +15,7 @@ from benchmarks.responsive import Size, result, summary
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.slow
+@pytest.mark.bench
 @pytest.mark.timeout(180)
 async def test_the_web_process_is_timed_with_and_without_jobs() -> None:
     process = await asyncio.create_subprocess_exec(

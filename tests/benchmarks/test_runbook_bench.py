@@ -30,7 +30,7 @@ async def small(name: str, *options: str) -> dict[str, Any]:
     return json.loads(line)
 
 
-@pytest.mark.slow
+@pytest.mark.bench
 @pytest.mark.timeout(120)
 async def test_steps_run_once_within_the_budgets_and_the_figures_fill_the_page(tmp_path: Path) -> None:
     result = await small("runbook", "--only", "as_shipped")
@@ -50,7 +50,7 @@ async def test_steps_run_once_within_the_budgets_and_the_figures_fill_the_page(t
     assert "Over ssh: not measured (left out)." in filled
 
 
-@pytest.mark.slow
+@pytest.mark.bench
 @pytest.mark.timeout(120)
 async def test_diagnoses_name_the_cause_and_touch_nothing(tmp_path: Path) -> None:
     faults = ("nothing", "stuck_v1", "false_conflict", "foreign_command", "agent_not_ready", "deallocated", "forbidden")

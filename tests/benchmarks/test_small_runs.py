@@ -29,7 +29,7 @@ async def small(name: str, *options: str) -> dict[str, Any]:
     return json.loads(out.decode().splitlines()[-1])
 
 
-@pytest.mark.slow
+@pytest.mark.bench
 @pytest.mark.timeout(120)
 async def test_throughput_does_the_same_work_for_both_sides() -> None:
     result = await small("throughput")
@@ -49,7 +49,7 @@ async def test_throughput_does_the_same_work_for_both_sides() -> None:
         }
 
 
-@pytest.mark.slow
+@pytest.mark.bench
 @pytest.mark.timeout(120)
 async def test_calls_are_one_page_for_a_hundred() -> None:
     result = await small("calls")
@@ -61,7 +61,7 @@ async def test_calls_are_one_page_for_a_hundred() -> None:
             assert one["poll_each_per_minute"] > one["calls_per_minute"]
 
 
-@pytest.mark.slow
+@pytest.mark.bench
 @pytest.mark.crash
 @pytest.mark.timeout(180)
 async def test_a_crash_doubles_nothing() -> None:
@@ -71,7 +71,7 @@ async def test_a_crash_doubles_nothing() -> None:
     assert result["aim_met"]
 
 
-@pytest.mark.slow
+@pytest.mark.bench
 @pytest.mark.timeout(120)
 async def test_the_sandbox_is_timed_beside_a_bare_fork(tmp_path: Path) -> None:
     result = await small("sandbox")
@@ -81,7 +81,7 @@ async def test_the_sandbox_is_timed_beside_a_bare_fork(tmp_path: Path) -> None:
     assert "warm Python run in the jail" in shown("sandbox", result, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.bench
 @pytest.mark.timeout(180)
 async def test_execute_runs_the_same_on_both_sides(tmp_path: Path) -> None:
     result = await small("execute")
@@ -96,7 +96,7 @@ async def test_execute_runs_the_same_on_both_sides(tmp_path: Path) -> None:
     assert "4 at once" in shown("execute", result, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.bench
 @pytest.mark.timeout(180)
 async def test_leases_are_fair_and_no_session_is_lost_to_a_cooldown(tmp_path: Path) -> None:
     result = await small("leases")

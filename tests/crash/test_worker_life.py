@@ -39,7 +39,7 @@ async def check_all_succeeded_once(world: World, ids: list[Any]) -> None:
 
 async def test_stopped_while_requests_hang_it_hands_over_within_ten_seconds(database_url: str, tmp_path: Path) -> None:
     async with crash_world(database_url, tmp_path) as world:
-        target = await world.target("one", world.sim.instances[0], request_timeout=60, max_visibility_delay=1)
+        target = await world.target("one", world.sim.instances[0], request_timeout=60, max_visibility_delay=10)
         slow = {"slow": {"calls": ["create"], "seconds": 30, "accepted": True, "next": 3}}
         await world.sim.admin.put_faults({world.sim.instances[0]: slow})
         ids = await world.submit(target, 5)
