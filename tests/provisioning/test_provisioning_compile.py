@@ -127,7 +127,7 @@ CASES: dict[str, tuple[Query, str]] = {
     "three facts": (
         asked("revenue", "pieces_left", **by("product")),
         "VALUES ('Boot', 320.0, 17), ('Sneaker', 300.0, 0), ('Satchel', 240.0, 5), (NULL, 7.5, 0), ('Mystery', 5.0, 0) "
-        "ORDER BY 2 DESC",
+        "ORDER BY 2 DESC, 1",
     ),
     "is": (
         asked("revenue", **where("channel", "is", "Web", "App")),
@@ -149,13 +149,13 @@ CASES: dict[str, tuple[Query, str]] = {
     ),
     "a measure's value": (
         asked("revenue", **by("category"), **where("revenue", "above", 200)),
-        "SELECT category, sum(amount) FROM oc GROUP BY 1 HAVING sum(amount) > 200 ORDER BY 2 DESC",
+        "SELECT category, sum(amount) FROM oc GROUP BY 1 HAVING sum(amount) > 200 ORDER BY 2 DESC, 1",
     ),
     "a measure that is not shown": (
         asked("revenue", **by("category"), **where("visits_count", "at_least", 1)),
         "SELECT category, coalesce(sum(amount), 0) FROM (SELECT DISTINCT category FROM vc) AS v LEFT JOIN oc "
         "USING (category) GROUP BY 1 HAVING category IS NOT NULL UNION ALL "
-        "SELECT NULL, sum(amount) FROM oc WHERE category IS NULL ORDER BY 2 DESC",
+        "SELECT NULL, sum(amount) FROM oc WHERE category IS NULL ORDER BY 2 DESC, 1",
     ),
     "period": (
         asked("revenue", period=span("2025-01-01", "2025-04-01")),
@@ -197,7 +197,7 @@ CASES: dict[str, tuple[Query, str]] = {
     ),
     "share": (
         asked("revenue", **by("channel"), change="share"),
-        "SELECT channel, sum(amount), sum(amount) / (SELECT sum(amount) FROM o) FROM o GROUP BY 1 ORDER BY 2 DESC",
+        "SELECT channel, sum(amount), sum(amount) / (SELECT sum(amount) FROM o) FROM o GROUP BY 1 ORDER BY 2 DESC, 1",
     ),
     "share of one, of all": (
         asked("revenue", **by("category"), change="share", **where("category", "is", "Bags")),
